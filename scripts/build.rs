@@ -1,0 +1,74 @@
+//! Cargo's build script: assembles `asm/` with NASM and links it into the kernel; does nothing for host builds.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+#[path = "../src/logic/tty/font.rs"]
+#[allow(dead_code, reason = "the messages need one size")]
+mod font;
+
+/// Assembled and linked into the kernel, in this order.
+const OBJECTS: [&str; 2] = ["entry", "trap"];
+
+/// What `asm/entry.asm` can say before Rust runs. Label, text.
+const MESSAGES: [(&str, &str); 2] = [
+    ("message_not_multiboot2", "E01 Eres was not started by a Multiboot2 loader"),
+    ("message_not_64_bit", "E02 Eres needs a 64-bit CPU"),
+];
+
+fn main() {
+    println!("cargo::rerun-if-changed=asm");
+    println!("cargo::rerun-if-changed=linker.ld");
+    println!("cargo::rerun-if-changed=scripts/build.rs");
+    if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
+        return;
+    }
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
+    let output = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    fs::write(output.join("messages.inc.asm"), messages()).expect("OUT_DIR is writable");
+    for name in OBJECTS {
+        let object = output.join(format!("{name}.o"));
+        assemble(&root, &output, name, &object);
+        println!("cargo::rustc-link-arg-bin=kernel={}", object.display());
+    }
+    println!("cargo::rustc-link-arg-bin=kernel=-T{}", root.join("linker.ld").display());
+    println!("cargo::rustc-link-arg-bin=kernel=--no-dynamic-linker");
+    println!("cargo::rustc-link-arg-bin=kernel=-zmax-page-size=4096");
+}
+
+fn assemble(root: &Path, output: &Path, name: &str, object: &Path) {
+    let source = format!("asm/{name}.asm");
+    let status = Command::new("nasm")
+        .current_dir(root)
+        .args(["-f", "elf64", "-Werror"])
+        .args(["-i", "asm"])
+        .arg("-i")
+        .arg(output)
+        .arg("-o")
+        .arg(object)
+        .arg(&source)
+        .status();
+    match status {
+        Ok(status) if status.success() => {}
+        Ok(status) => panic!("nasm {source} ended with {status}"),
+        Err(error) => panic!("nasm cannot be run ({error}); scripts/setup.sh installs it"),
+    }
+}
+
+/// The messages as NASM data: `dd length`, the text, then the text's pixels in the console's own font, row by row.
+fn messages() -> String {
+    let font = font::Font::new(spleen_font::FONT_8X16).expect("the font of the crate is well formed");
+    let mut source = String::from("; Made by scripts/build.rs.\n");
+    for (label, text) in MESSAGES {
+        source += &format!("align 4\n{label}:\n    dd {}\n    db '{text}'\n", text.len());
+        let glyphs: Vec<&[u8]> =
+            text.chars().map(|character| font.glyph(character).expect("the font has all of ASCII")).collect();
+        for row in 0..16 {
+            let bytes: Vec<String> = glyphs.iter().map(|glyph| glyph[row].to_string()).collect();
+            source += &format!("    db {}\n", bytes.join(","));
+        }
+    }
+    source
+}

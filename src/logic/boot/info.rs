@@ -1,0 +1,295 @@
+//! [`BootInfo`] and how it is made from the tags.
+
+use super::command_line::{CommandLine, truncated};
+use super::memory_map::{MapBuilder, MemoryKind, MemoryMap, TooManyRegions};
+use super::tags::{self, ChainError, Tag};
+use crate::display::{Display, Framebuffer};
+use arrayvec::{ArrayString, ArrayVec};
+use core::fmt;
+use core::mem::size_of;
+use core::ops::Range;
+use multiboot2::{
+    BasicMemoryInfoTag, BootLoaderNameTag, CommandLineTag, FramebufferTag, FramebufferType, MemoryArea, MemoryAreaType,
+    MemoryMapTag, ModuleTag, RsdpV1Tag, RsdpV2Tag, TagType,
+};
+
+/// Modules that are kept.
+pub const MAX_MODULES: usize = 16;
+
+/// The first MiB, never handed out: BIOS data, video memory, trampolines.
+const LOW_MEMORY: Range<u64> = 0..0x10_0000;
+
+/// Our loader's own tag, which any loader may send: the time-stamp counter when the loader started ("ERST").
+const LOADER_TSC_TAG: u32 = 0x5453_5245;
+
+/// Everything the loader told, owned and checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootInfo {
+    /// The loader's name; empty if it gave none.
+    pub loader: ArrayString<64>,
+    /// What the kernel is asked to do.
+    pub command_line: CommandLine,
+    /// All physical memory, with everything that is in use marked.
+    pub memory: MemoryMap,
+    /// Where text can be shown.
+    pub display: Display,
+    /// Modules in the loader's order.
+    pub modules: ArrayVec<Module, MAX_MODULES>,
+    /// Where ACPI begins.
+    pub rsdp: Option<Rsdp>,
+    /// What started the loader.
+    pub firmware: Firmware,
+    /// Time-stamp counter when the loader started, if it told, and at the kernel's entry.
+    pub loader_tsc: Option<u64>,
+    /// Time-stamp counter at the kernel's entry.
+    pub entry_tsc: u64,
+    /// Tags that were malformed or one too many, and so left out.
+    pub tags_left_out: u32,
+    /// The firmware says that memory which the kernel was loaded to is not ours.
+    pub kernel_in_reserved_memory: bool,
+}
+
+/// A file that the loader put in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module {
+    /// Physical address of its first byte.
+    pub start: u64,
+    /// Physical address after its last byte.
+    pub end: u64,
+    /// The words given with it, cut at 64 bytes.
+    pub arguments: ArrayString<64>,
+}
+
+impl Module {
+    /// Bytes in the module.
+    pub fn size(&self) -> u64 {
+        self.end.saturating_sub(self.start)
+    }
+}
+
+/// The root system description pointer (ACPI 6.5 section 5.2.5), its checksum verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rsdp {
+    /// 0 for ACPI 1.0, 2 for all later.
+    pub revision: u8,
+    /// Physical address of the RSDT (revision 0) or XSDT.
+    pub root_table: u64,
+}
+
+/// What started the loader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Firmware {
+    /// A PC BIOS, as far as one can tell: no EFI tag.
+    Bios,
+    /// UEFI.
+    Uefi,
+}
+
+/// Why the kernel cannot go on with what the loader gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BootError {
+    /// The tags cannot be walked.
+    Chain(ChainError),
+    /// Neither a memory map nor the amount of upper memory was given in a form that can be read.
+    NoMemoryMap,
+    /// The memory map has nothing usable beside what is in use.
+    NoUsableMemory,
+    /// The memory map is too fragmented.
+    TooManyRegions,
+}
+
+impl fmt::Display for BootError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Chain(ChainError::NotAStructure) => "E30 the boot information is not where the loader said",
+            Self::Chain(ChainError::WrongTotalSize) => "E31 the boot information has a wrong total size",
+            Self::Chain(ChainError::WrongTagSize) => "E32 a tag of the boot information has an impossible size",
+            Self::Chain(ChainError::NoEnd) => "E33 the boot information does not end",
+            Self::NoMemoryMap => "E34 the loader gave no memory map",
+            Self::NoUsableMemory => "E35 the memory map has no usable memory",
+            Self::TooManyRegions => "E36 the memory map has too many regions",
+        })
+    }
+}
+
+impl From<TooManyRegions> for BootError {
+    fn from(_: TooManyRegions) -> Self {
+        Self::TooManyRegions
+    }
+}
+
+impl From<ChainError> for BootError {
+    fn from(error: ChainError) -> Self {
+        Self::Chain(error)
+    }
+}
+
+/// Parses the information structure `bytes`, which lies at physical address `address`, for a kernel that occupies the
+/// physical addresses `kernel` and whose entry ran at `entry_tsc`.
+///
+/// # Errors
+/// [`BootError`] if the chain of tags is broken or there is no memory to work with.
+pub fn parse(bytes: &[u8], address: u64, kernel: Range<u64>, entry_tsc: u64) -> Result<BootInfo, BootError> {
+    let mut info = BootInfo {
+        loader: ArrayString::new(),
+        command_line: CommandLine::default(),
+        memory: MemoryMap::default(),
+        display: Display::None,
+        modules: ArrayVec::new(),
+        rsdp: None,
+        firmware: Firmware::Bios,
+        loader_tsc: None,
+        entry_tsc,
+        tags_left_out: 0,
+        kernel_in_reserved_memory: false,
+    };
+    let mut memory = MapBuilder::default();
+    let mut upper_memory = None;
+    let mut framebuffer_seen = false;
+    let mut memory_map_seen = false;
+
+    for tag in tags::walk(bytes) {
+        let tag = tag?;
+        let understood = match TagType::from(multiboot2::TagTypeRaw::new(tag.kind)) {
+            TagType::BootLoaderName => loader_name(&tag).map(|name| info.loader = truncated(name)),
+            TagType::Cmdline => command_line(&tag).map(|line| info.command_line = CommandLine::new(line)),
+            TagType::Module => module(&tag).and_then(|module| info.modules.try_push(module).ok()),
+            TagType::BasicMeminfo => {
+                tag.view_fixed::<BasicMemoryInfoTag>().map(|tag| upper_memory = Some(tag.memory_upper()))
+            }
+            TagType::Mmap => match memory_areas(&tag) {
+                Some(areas) => {
+                    memory_map_seen = true;
+                    for area in areas {
+                        let end = area.start_address().saturating_add(area.size());
+                        memory.add(area.start_address()..end, kind_of(area.typ()))?;
+                    }
+                    Some(())
+                }
+                None => None,
+            },
+            TagType::Framebuffer => {
+                framebuffer_seen = true;
+                display(&tag).map(|display| info.display = display)
+            }
+            TagType::AcpiV1 => rsdp_v1(&tag).map(|rsdp| info.rsdp = info.rsdp.or(Some(rsdp))),
+            TagType::AcpiV2 => rsdp_v2(&tag).map(|rsdp| info.rsdp = Some(rsdp)),
+            TagType::Efi32
+            | TagType::Efi64
+            | TagType::EfiMmap
+            | TagType::EfiBs
+            | TagType::Efi32Ih
+            | TagType::Efi64Ih => {
+                info.firmware = Firmware::Uefi;
+                Some(())
+            }
+            TagType::Custom(LOADER_TSC_TAG) => tag.contents().first_chunk().map(|counter| {
+                info.loader_tsc = Some(u64::from_le_bytes(*counter)).filter(|counter| *counter <= entry_tsc);
+            }),
+            _ => Some(()),
+        };
+        if understood.is_none() {
+            info.tags_left_out = info.tags_left_out.saturating_add(1);
+        }
+    }
+
+    if !framebuffer_seen && info.firmware == Firmware::Bios {
+        info.display = Display::TEXT_80X25;
+    }
+    if !memory_map_seen {
+        // The specification's older, coarser answer: KiB of memory from 1 MiB up to the first hole.
+        let kibibytes = upper_memory.ok_or(BootError::NoMemoryMap)?;
+        let end = LOW_MEMORY.end.saturating_add(u64::from(kibibytes).saturating_mul(1024));
+        memory.add(LOW_MEMORY.start..end, MemoryKind::Usable)?;
+    }
+    carve(&mut memory, &mut info, address..address.saturating_add(bytes.len() as u64), kernel)?;
+    Ok(info)
+}
+
+/// Marks what is in use.
+fn carve(
+    memory: &mut MapBuilder,
+    info: &mut BootInfo,
+    information: Range<u64>,
+    kernel: Range<u64>,
+) -> Result<(), BootError> {
+    memory.add(LOW_MEMORY, MemoryKind::LowMemory)?;
+    memory.add(information, MemoryKind::BootInformation)?;
+    memory.add(kernel.clone(), MemoryKind::Kernel)?;
+    for module in &info.modules {
+        memory.add(module.start..module.end, MemoryKind::Module)?;
+    }
+    memory.build(&mut info.memory)?;
+    if info.memory.usable().next().is_none() {
+        return Err(BootError::NoUsableMemory);
+    }
+    info.kernel_in_reserved_memory = info.memory.touches_reserved(&kernel);
+    Ok(())
+}
+
+fn loader_name<'a>(tag: &Tag<'a>) -> Option<&'a str> {
+    tag.view::<BootLoaderNameTag>(1)?.name().ok()
+}
+
+fn command_line<'a>(tag: &Tag<'a>) -> Option<&'a str> {
+    tag.view::<CommandLineTag>(1)?.cmdline().ok()
+}
+
+fn module(tag: &Tag<'_>) -> Option<Module> {
+    let tag = tag.view::<ModuleTag>(1)?;
+    let (start, end) = (u64::from(tag.start_address()), u64::from(tag.end_address()));
+    // A module's words are a comfort; one without them is a module all the same.
+    let arguments = truncated(tag.cmdline().unwrap_or_default());
+    (start <= end).then_some(Module { start, end, arguments })
+}
+
+fn memory_areas<'a>(tag: &Tag<'a>) -> Option<&'a [MemoryArea]> {
+    let tag = tag.view::<MemoryMapTag>(size_of::<MemoryArea>())?;
+    (tag.entry_size() as usize == size_of::<MemoryArea>()).then(|| tag.memory_areas())
+}
+
+fn kind_of(kind: MemoryAreaType) -> MemoryKind {
+    match kind {
+        MemoryAreaType::Available => MemoryKind::Usable,
+        MemoryAreaType::AcpiAvailable => MemoryKind::AcpiReclaimable,
+        MemoryAreaType::ReservedHibernate => MemoryKind::AcpiNvs,
+        MemoryAreaType::Defective => MemoryKind::Bad,
+        MemoryAreaType::Reserved | MemoryAreaType::Custom(_) => MemoryKind::Reserved,
+    }
+}
+
+/// `None` for what cannot be shown on: palettes, odd depths, impossible sizes.
+fn display(tag: &Tag<'_>) -> Option<Display> {
+    /// The six bytes of a direct-colour tag, which the crate reads without asking whether they are there.
+    const COLOUR_FIELDS: usize = 6;
+    let kind = *tag.contents().get(21)?;
+    let tag_view = tag.view::<FramebufferTag>(1)?;
+    match kind {
+        1 if tag.contents().len() >= 24_usize.checked_add(COLOUR_FIELDS)? => {
+            let Ok(FramebufferType::RGB { red, green, blue }) = tag_view.buffer_type() else { return None };
+            let field = |field: multiboot2::FramebufferField| (field.position, field.size);
+            Framebuffer::new(
+                tag_view.address(),
+                (tag_view.width(), tag_view.height()),
+                tag_view.pitch(),
+                tag_view.bpp(),
+                [field(red), field(green), field(blue)],
+            )
+            .map(Display::Framebuffer)
+        }
+        2 => Display::text(tag_view.address(), tag_view.width(), tag_view.height(), tag_view.pitch()),
+        _ => None,
+    }
+}
+
+fn rsdp_v1(tag: &Tag<'_>) -> Option<Rsdp> {
+    let tag = tag.view_fixed::<RsdpV1Tag>()?;
+    let valid = tag.signature() == Ok("RSD PTR ") && tag.checksum_is_valid();
+    valid.then(|| Rsdp { revision: 0, root_table: tag.rsdt_address() as u64 })
+}
+
+fn rsdp_v2(tag: &Tag<'_>) -> Option<Rsdp> {
+    let tag = tag.view_fixed::<RsdpV2Tag>()?;
+    let valid = tag.signature() == Ok("RSD PTR ") && tag.checksum_is_valid();
+    valid.then(|| Rsdp { revision: tag.revision(), root_table: tag.xsdt_address() as u64 })
+}

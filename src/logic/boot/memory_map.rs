@@ -1,0 +1,247 @@
+//! The physical memory map: what each range of addresses holds, sorted, disjoint, merged and rounded to pages.
+//!
+//! Firmware's maps overlap, repeat and contradict themselves. They are swept once over the sorted bounds of all entries: at
+//! each address the entry whose kind ranks highest decides ([`MemoryKind`]'s order), so that reserved wins over usable.
+//! A page is usable, or low memory, only if all of it is.
+
+use arrayvec::ArrayVec;
+use core::fmt;
+use core::ops::Range;
+
+/// Bytes in a page frame.
+pub const PAGE_SIZE: u64 = 4096;
+
+/// Regions that a map can hold.
+pub const MAX_REGIONS: usize = 512;
+
+/// Entries that can go into a map. EFI firmware was seen to hand over 127, BIOSes no more than 128.
+pub const MAX_ENTRIES: usize = 512;
+
+/// Physical addresses have at most 52 bits (AMD APM volume 2, section 5.3).
+pub const ADDRESS_LIMIT: u64 = 1 << 52;
+
+/// What a range of physical addresses holds; where entries overlap, the later kind in this list wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MemoryKind {
+    /// Free memory.
+    Usable,
+    /// ACPI tables; memory once they have been read.
+    AcpiReclaimable,
+    /// The first MiB: BIOS data, and where other processors start.
+    LowMemory,
+    /// The loader's information structure, free once it has been parsed.
+    BootInformation,
+    /// A boot module.
+    Module,
+    /// The kernel's image, .bss and boot stack.
+    Kernel,
+    /// ACPI non-volatile storage: firmware's.
+    AcpiNvs,
+    /// Anything that is not memory, or not ours.
+    Reserved,
+    /// Memory known to be bad.
+    Bad,
+}
+
+const KINDS: [MemoryKind; 9] = [
+    MemoryKind::Usable,
+    MemoryKind::AcpiReclaimable,
+    MemoryKind::LowMemory,
+    MemoryKind::BootInformation,
+    MemoryKind::Module,
+    MemoryKind::Kernel,
+    MemoryKind::AcpiNvs,
+    MemoryKind::Reserved,
+    MemoryKind::Bad,
+];
+
+impl MemoryKind {
+    /// Whether part of a page of this kind makes no page of it.
+    fn shrinks(self) -> bool {
+        matches!(self, Self::Usable | Self::LowMemory)
+    }
+
+    /// Whether this is ordinary memory, in use or not.
+    pub fn is_ram(self) -> bool {
+        self <= Self::Kernel
+    }
+}
+
+impl fmt::Display for MemoryKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Usable => "usable",
+            Self::AcpiReclaimable => "ACPI tables",
+            Self::LowMemory => "low memory",
+            Self::BootInformation => "boot information",
+            Self::Module => "module",
+            Self::Kernel => "kernel",
+            Self::AcpiNvs => "ACPI storage",
+            Self::Reserved => "reserved",
+            Self::Bad => "bad",
+        })
+    }
+}
+
+/// A page-aligned range of physical addresses of one kind; never empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// First address.
+    pub start: u64,
+    /// The address after the last.
+    pub end: u64,
+    /// What is there.
+    pub kind: MemoryKind,
+}
+
+impl Region {
+    /// Bytes in the region.
+    pub fn size(&self) -> u64 {
+        self.end.saturating_sub(self.start)
+    }
+}
+
+/// More entries or regions than there is room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooManyRegions;
+
+/// A bound of an entry: from `address` on, there is one entry of `kind` more (or fewer).
+#[derive(Clone, Copy)]
+struct Bound {
+    address: u64,
+    kind: MemoryKind,
+    opens: bool,
+}
+
+/// Entries on their way into a [`MemoryMap`].
+#[derive(Default)]
+pub struct MapBuilder {
+    bounds: ArrayVec<Bound, { 2 * MAX_ENTRIES }>,
+}
+
+impl MapBuilder {
+    /// Adds an entry. Empty ones count for nothing; addresses past [`ADDRESS_LIMIT`] are cut off. An entry that continues
+    /// the one before it is joined to it, since EFI's maps consist of hundreds of such pieces.
+    ///
+    /// # Errors
+    /// [`TooManyRegions`] past [`MAX_ENTRIES`].
+    pub fn add(&mut self, range: Range<u64>, kind: MemoryKind) -> Result<(), TooManyRegions> {
+        let range = range.start.min(ADDRESS_LIMIT)..range.end.min(ADDRESS_LIMIT);
+        if range.is_empty() {
+            return Ok(());
+        }
+        if let Some(last) = self.bounds.last_mut()
+            && last.address == range.start
+            && last.kind == kind
+        {
+            last.address = range.end;
+            return Ok(());
+        }
+        for (address, opens) in [(range.start, true), (range.end, false)] {
+            self.bounds.try_push(Bound { address, kind, opens }).map_err(|_| TooManyRegions)?;
+        }
+        Ok(())
+    }
+
+    /// Sweeps over the entries and puts the result into `map`, in place: a map takes 12 KiB, and the boot stack is small.
+    ///
+    /// # Errors
+    /// [`TooManyRegions`] if the result is more than [`MAX_REGIONS`] regions.
+    pub fn build(&mut self, map: &mut MemoryMap) -> Result<(), TooManyRegions> {
+        self.bounds.sort_unstable_by_key(|bound| bound.address);
+        map.regions.clear();
+        let mut open = [0_u32; KINDS.len()];
+        let mut position = 0;
+        for bound in &self.bounds {
+            if let Some(kind) = highest(&open) {
+                map.append(Region { start: position, end: bound.address, kind })?;
+            }
+            position = bound.address;
+            if let Some(count) = open.get_mut(bound.kind as usize) {
+                *count = if bound.opens { count.saturating_add(1) } else { count.saturating_sub(1) };
+            }
+        }
+        map.round_to_pages();
+        Ok(())
+    }
+}
+
+/// The kind that wins among the open entries. Low memory is a mark on memory: where there is none, it means nothing.
+fn highest(open: &[u32; KINDS.len()]) -> Option<MemoryKind> {
+    let kind = KINDS.iter().zip(open).rev().find(|(_, count)| **count > 0).map(|(kind, _)| *kind)?;
+    let memory = open.first().is_some_and(|usable| *usable > 0);
+    (kind != MemoryKind::LowMemory || memory).then_some(kind)
+}
+
+/// The finished map: regions in rising order, none overlapping, neighbours of one kind merged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemoryMap {
+    regions: ArrayVec<Region, MAX_REGIONS>,
+}
+
+impl MemoryMap {
+    /// The regions, in rising order.
+    pub fn regions(&self) -> &[Region] {
+        &self.regions
+    }
+
+    /// The regions of free memory, in rising order.
+    pub fn usable(&self) -> impl Iterator<Item = &Region> {
+        self.regions.iter().filter(|region| region.kind == MemoryKind::Usable)
+    }
+
+    /// Bytes of free memory.
+    pub fn usable_bytes(&self) -> u64 {
+        self.usable().map(Region::size).sum()
+    }
+
+    /// Bytes of memory, free or in use.
+    pub fn ram_bytes(&self) -> u64 {
+        self.regions.iter().filter(|region| region.kind.is_ram()).map(Region::size).sum()
+    }
+
+    /// The address after the last byte of memory, 0 if there is none. Never size a mapping by reserved regions: QEMU
+    /// reports one just below 1 TiB.
+    pub fn top(&self) -> u64 {
+        self.regions.iter().rev().find(|region| region.kind.is_ram()).map_or(0, |region| region.end)
+    }
+
+    /// Whether any address of `range` is of a kind that is not memory.
+    pub fn touches_reserved(&self, range: &Range<u64>) -> bool {
+        self.regions.iter().any(|region| !region.kind.is_ram() && region.start < range.end && range.start < region.end)
+    }
+
+    fn append(&mut self, region: Region) -> Result<(), TooManyRegions> {
+        if region.start >= region.end {
+            return Ok(());
+        }
+        if let Some(last) = self.regions.last_mut()
+            && last.end == region.start
+            && last.kind == region.kind
+        {
+            last.end = region.end;
+            return Ok(());
+        }
+        self.regions.try_push(region).map_err(|_| TooManyRegions)
+    }
+
+    /// Memory that is or will be free shrinks to whole pages, all else grows; of two others that share a page, the first has it.
+    fn round_to_pages(&mut self) {
+        let mut taken = 0;
+        for region in &mut self.regions {
+            if region.kind.shrinks() {
+                region.start = region.start.checked_next_multiple_of(PAGE_SIZE).unwrap_or(ADDRESS_LIMIT).max(taken);
+                region.end = round_down(region.end);
+            } else {
+                region.start = round_down(region.start).max(taken);
+                region.end = region.end.checked_next_multiple_of(PAGE_SIZE).unwrap_or(ADDRESS_LIMIT);
+            }
+            taken = taken.max(region.end);
+        }
+        self.regions.retain(|region| region.start < region.end);
+    }
+}
+
+fn round_down(address: u64) -> u64 {
+    address & !(PAGE_SIZE.saturating_sub(1))
+}

@@ -1,0 +1,298 @@
+//! Tests of boot information: true structures from the crate's builder, and every kind of lie.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use super::memory_map::{MAX_ENTRIES, MapBuilder, PAGE_SIZE};
+use super::tags::ChainError;
+use super::*;
+use crate::display::{Display, Framebuffer};
+use proptest::prelude::*;
+use std::ops::Range;
+
+const INFORMATION: u64 = 0x9000;
+const KERNEL: Range<u64> = 0x10_0000..0x20_0000;
+
+/// Bytes at an address that is a multiple of eight, as a loader must place them.
+struct Aligned(Vec<u64>, usize);
+
+impl Aligned {
+    fn new(bytes: &[u8]) -> Self {
+        let words = bytes.chunks(8).map(|chunk| {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u64::from_ne_bytes(word)
+        });
+        Self(words.collect(), bytes.len())
+    }
+
+    fn parse(&self) -> Result<BootInfo, BootError> {
+        let bytes: Vec<u8> = self.0.iter().flat_map(|word| word.to_ne_bytes()).take(self.1).collect();
+        // A slice of the right alignment without `unsafe`: search a buffer for it.
+        let mut buffer = vec![0_u8; bytes.len() + 8];
+        let offset = buffer.as_ptr().align_offset(8);
+        buffer[offset..offset + bytes.len()].copy_from_slice(&bytes);
+        parse(&buffer[offset..offset + bytes.len()], INFORMATION, KERNEL, 1000)
+    }
+}
+
+/// A structure of tags given as type and contents, with a true total size and end tag.
+fn structure(tags: &[(u32, Vec<u8>)]) -> Vec<u8> {
+    let mut bytes = vec![0; 8];
+    for (kind, contents) in tags.iter().chain([&(0, vec![])]) {
+        bytes.extend(kind.to_le_bytes());
+        bytes.extend((8 + contents.len() as u32).to_le_bytes());
+        bytes.extend(contents);
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+    }
+    let total = bytes.len() as u32;
+    bytes[..4].copy_from_slice(&total.to_le_bytes());
+    bytes
+}
+
+fn memory_map(entries: &[(u64, u64, u32)]) -> (u32, Vec<u8>) {
+    let mut contents = [24_u32.to_le_bytes(), 0_u32.to_le_bytes()].concat();
+    for (base, length, kind) in entries {
+        contents.extend(base.to_le_bytes());
+        contents.extend(length.to_le_bytes());
+        contents.extend(kind.to_le_bytes());
+        contents.extend([0; 4]);
+    }
+    (6, contents)
+}
+
+fn plain_memory() -> (u32, Vec<u8>) {
+    memory_map(&[(0, 0x9fc00, 1), (0x9fc00, 0x400, 2), (0x10_0000, 0x7e0_0000, 1)])
+}
+
+fn parse_tags(tags: &[(u32, Vec<u8>)]) -> Result<BootInfo, BootError> {
+    Aligned::new(&structure(tags)).parse()
+}
+
+fn framebuffer_tag(kind: u8, colours: &[u8]) -> (u32, Vec<u8>) {
+    let mut contents = 0xfd00_0000_u64.to_le_bytes().to_vec();
+    for number in [4096_u32, 1024, 768] {
+        contents.extend(number.to_le_bytes());
+    }
+    contents.extend([32, kind, 0, 0]);
+    contents.extend(colours);
+    (8, contents)
+}
+
+#[test]
+fn a_structure_of_the_crates_own_builder_is_understood() {
+    use multiboot2::{
+        BootLoaderNameTag, Builder, CommandLineTag, MaybeDynSized, MemoryArea, MemoryAreaType, MemoryMapTag, ModuleTag,
+        RsdpV1Tag,
+    };
+    let areas = [
+        MemoryArea::new(0x10_0000, 0x100_0000, MemoryAreaType::Available),
+        MemoryArea::new(0, 0xa0000, MemoryAreaType::Available),
+    ];
+    let built = Builder::new()
+        .bootloader(BootLoaderNameTag::new("GRUB 2.06"))
+        .cmdline(CommandLineTag::new("log=debug"))
+        .mmap(MemoryMapTag::new(&areas))
+        .add_module(ModuleTag::new(0x30_0000, 0x30_1234, "initramfs"))
+        .rsdpv1(RsdpV1Tag::new(*b"ERESOS", 0, 0x7fe_0000))
+        .build();
+    let info = Aligned::new(built.as_bytes().as_ref()).parse().unwrap();
+    assert_eq!(info.loader.as_str(), "GRUB 2.06");
+    assert_eq!(info.command_line.value("log"), Some("debug"));
+    assert_eq!(info.modules[0].arguments.as_str(), "initramfs");
+    assert_eq!(info.modules[0].size(), 0x1234);
+    assert_eq!(info.rsdp, Some(Rsdp { revision: 0, root_table: 0x7fe_0000 }));
+    assert_eq!(info.tags_left_out, 0);
+    assert_eq!(info.display, Display::TEXT_80X25);
+    let kinds: Vec<_> = info.memory.regions().iter().map(|region| (region.start, region.end, region.kind)).collect();
+    use MemoryKind::*;
+    assert_eq!(
+        kinds,
+        [
+            (0, 0x9000, LowMemory),
+            (0x9000, 0xa000, BootInformation),
+            (0xa000, 0xa_0000, LowMemory),
+            (0x10_0000, 0x20_0000, Kernel),
+            (0x20_0000, 0x30_0000, Usable),
+            (0x30_0000, 0x30_2000, Module),
+            (0x30_2000, 0x110_0000, Usable),
+        ]
+    );
+}
+
+#[test]
+fn the_framebuffer_is_taken_only_if_it_can_be_drawn_in() {
+    let of = |tag| parse_tags(&[plain_memory(), tag]).unwrap();
+    let good = of(framebuffer_tag(1, &[16, 8, 8, 8, 0, 8]));
+    let expected = Framebuffer::new(0xfd00_0000, (1024, 768), 4096, 32, [(16, 8), (8, 8), (0, 8)]).unwrap();
+    assert_eq!(good.display, Display::Framebuffer(expected));
+    for bad in [framebuffer_tag(1, &[16, 8, 8]), framebuffer_tag(0, &[255, 255]), framebuffer_tag(7, &[])] {
+        let info = of(bad);
+        assert_eq!(info.display, Display::None);
+        assert_eq!(info.tags_left_out, 1);
+    }
+    assert_eq!(of((8, vec![0; 10])).display, Display::None);
+}
+
+#[test]
+fn a_machine_with_efi_tags_has_no_text_memory_unless_the_loader_says_so() {
+    let info = parse_tags(&[plain_memory(), (12, vec![0; 8])]).unwrap();
+    assert_eq!(info.firmware, Firmware::Uefi);
+    assert_eq!(info.display, Display::None);
+}
+
+#[test]
+fn the_loaders_time_stamp_is_kept_unless_it_is_later_than_ours() {
+    let stamp =
+        |time: u64| parse_tags(&[plain_memory(), (0x5453_5245, time.to_le_bytes().to_vec())]).unwrap().loader_tsc;
+    assert_eq!(stamp(900), Some(900));
+    assert_eq!(stamp(1001), None);
+    assert_eq!(parse_tags(&[plain_memory(), (0x5453_5245, vec![1])]).unwrap().tags_left_out, 1);
+}
+
+#[test]
+fn broken_chains_are_named() {
+    let good = structure(&[plain_memory()]);
+    let broken = |change: fn(&mut Vec<u8>)| {
+        let mut bytes = good.clone();
+        change(&mut bytes);
+        Aligned::new(&bytes).parse().unwrap_err()
+    };
+    assert_eq!(broken(|bytes| bytes.truncate(4)), BootError::Chain(ChainError::NotAStructure));
+    assert_eq!(broken(|bytes| bytes[0] += 8), BootError::Chain(ChainError::WrongTotalSize));
+    assert_eq!(broken(|bytes| bytes[12..16].fill(0xff)), BootError::Chain(ChainError::WrongTagSize));
+    assert_eq!(broken(|bytes| bytes[12..16].fill(0)), BootError::Chain(ChainError::WrongTagSize));
+    assert_eq!(
+        broken(|bytes| {
+            bytes.truncate(bytes.len() - 8);
+            bytes[0] -= 8;
+        }),
+        BootError::Chain(ChainError::NoEnd)
+    );
+    assert_eq!(
+        broken(|bytes| {
+            bytes.truncate(8);
+            bytes[0] = 8;
+        }),
+        BootError::Chain(ChainError::NoEnd)
+    );
+}
+
+#[test]
+fn without_memory_there_is_an_error_and_upper_memory_will_do() {
+    assert_eq!(parse_tags(&[]).unwrap_err(), BootError::NoMemoryMap);
+    assert_eq!(parse_tags(&[memory_map(&[])]).unwrap_err(), BootError::NoUsableMemory);
+    assert_eq!(parse_tags(&[memory_map(&[(0, 0x20_0000, 1)])]).unwrap_err(), BootError::NoUsableMemory);
+    let basic = (4, [640_u32.to_le_bytes(), 0x1_0000_u32.to_le_bytes()].concat());
+    assert_eq!(parse_tags(&[basic]).unwrap().memory.usable_bytes(), 63 << 20);
+    assert_eq!(parse_tags(&[(6, vec![0; 20])]).unwrap_err(), BootError::NoMemoryMap);
+    let foreign = [48_u32.to_le_bytes(), 0_u32.to_le_bytes()].concat();
+    assert_eq!(parse_tags(&[(6, [foreign, vec![0; 48]].concat())]).unwrap_err(), BootError::NoMemoryMap);
+}
+
+#[test]
+fn a_kernel_in_reserved_memory_is_noticed() {
+    let info = parse_tags(&[memory_map(&[(0, 0x800_0000, 1), (0x1f_f000, 0x1000, 4)])]).unwrap();
+    assert!(info.kernel_in_reserved_memory);
+    assert!(!parse_tags(&[plain_memory()]).unwrap().kernel_in_reserved_memory);
+}
+
+#[test]
+fn a_module_that_ends_before_it_starts_is_left_out() {
+    let backwards = (3, [0x30_0000_u32.to_le_bytes(), 0x20_0000_u32.to_le_bytes()].concat());
+    let info = parse_tags(&[plain_memory(), backwards]).unwrap();
+    assert_eq!((info.modules.len(), info.tags_left_out), (0, 1));
+}
+
+#[test]
+fn a_damaged_rsdp_is_left_out() {
+    let info = parse_tags(&[plain_memory(), (14, b"RSD PTR \x01ERESOS\x00\x00\x00\x00\x00".to_vec())]).unwrap();
+    assert_eq!((info.rsdp, info.tags_left_out), (None, 1));
+}
+
+#[test]
+fn too_many_entries_are_an_error() {
+    let entries: Vec<_> = (0..=MAX_ENTRIES as u64).map(|index| (index * 0x4000, 0x1000, 1)).collect();
+    assert_eq!(parse_tags(&[memory_map(&entries)]).unwrap_err(), BootError::TooManyRegions);
+}
+
+fn any_kind() -> impl Strategy<Value = MemoryKind> {
+    use MemoryKind::*;
+    prop::sample::select(vec![Usable, Usable, Reserved, AcpiReclaimable, AcpiNvs, Bad, Kernel])
+}
+
+proptest! {
+    /// The model: for each byte (of a small space with pages of 4096), the highest kind of all entries that cover it.
+    #[test]
+    fn the_sweep_agrees_with_looking_at_every_address(
+        entries in prop::collection::vec((0_u64..0x20000, 0_u64..0x8000, any_kind()), 0..24),
+    ) {
+        let mut builder = MapBuilder::default();
+        for (start, length, kind) in &entries {
+            builder.add(*start..start + length, *kind).unwrap();
+        }
+        let mut map = MemoryMap::default();
+        builder.build(&mut map).unwrap();
+        for pair in map.regions().windows(2) {
+            prop_assert!(pair[0].end <= pair[1].start);
+        }
+        for region in map.regions() {
+            prop_assert!(region.start < region.end && region.start % PAGE_SIZE == 0 && region.end % PAGE_SIZE == 0);
+        }
+        let kind_at = |address: u64| {
+            entries.iter().filter(|(start, length, _)| (*start..start + length).contains(&address)).map(|entry| entry.2).max()
+        };
+        for page in (0..0x30000).step_by(PAGE_SIZE as usize) {
+            let said = map.regions().iter().find(|region| (region.start..region.end).contains(&page)).map(|region| region.kind);
+            // Kinds change only at entries' bounds, so those addresses and the page's own stand for all of its bytes.
+            let inside = entries.iter().flat_map(|(start, length, _)| [*start, start + length]).chain([page]);
+            let kinds: Vec<_> = inside.filter(|address| address / PAGE_SIZE == page / PAGE_SIZE).map(kind_at).collect();
+            if kinds.iter().all(|kind| *kind == Some(MemoryKind::Usable)) {
+                prop_assert_eq!(said, Some(MemoryKind::Usable));
+            } else {
+                prop_assert_ne!(said, Some(MemoryKind::Usable));
+                let highest = kinds.iter().flatten().filter(|kind| **kind != MemoryKind::Usable).max();
+                prop_assert_eq!(said.is_some(), highest.is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..512), true_size: bool) {
+        if true_size && bytes.len() >= 4 {
+            let size = bytes.len() as u32;
+            bytes[..4].copy_from_slice(&size.to_le_bytes());
+        }
+        let _ = Aligned::new(&bytes).parse();
+    }
+
+    /// Every known type of tag with contents of any length: a sane answer or an error.
+    #[test]
+    fn tags_of_any_size_make_no_panic(tags in prop::collection::vec((0_u32..24, prop::collection::vec(any::<u8>(), 0..80)), 0..12)) {
+        let tags: Vec<_> = [plain_memory()].into_iter().chain(tags).collect();
+        if let Ok(info) = parse_tags(&tags) {
+            prop_assert!(info.memory.usable_bytes() > 0);
+        }
+    }
+
+    /// A true structure with a few bytes changed.
+    #[test]
+    fn flipped_bytes_make_no_panic(flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
+        let mut bytes = structure(&[plain_memory(), framebuffer_tag(1, &[16, 8, 8, 8, 0, 8]), (1, b"log=debug\0".to_vec())]);
+        for (index, value) in flips {
+            let index = index.index(bytes.len());
+            bytes[index] = value;
+        }
+        let _ = Aligned::new(&bytes).parse();
+    }
+
+    /// Entries of a memory map with any addresses: never a region past the limit, never overlap.
+    #[test]
+    fn huge_and_wrapping_entries_stay_sane(entries in prop::collection::vec((any::<u64>(), any::<u64>(), 0_u32..8), 0..40)) {
+        if let Ok(info) = parse_tags(&[memory_map(&entries)]) {
+            for pair in info.memory.regions().windows(2) {
+                prop_assert!(pair[0].end <= pair[1].start);
+            }
+            prop_assert!(info.memory.top() <= memory_map::ADDRESS_LIMIT);
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Everything in Eres that can be wrong without a machine: pure, safe, and tested on the host.
+
+#![cfg_attr(not(test), no_std)]
+
+pub mod boot;
+pub mod display;
+pub mod log_ring;
+pub mod time;
+pub mod tty;

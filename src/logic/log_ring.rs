@@ -1,0 +1,132 @@
+//! The log's memory: a ring of bytes that keeps the newest whole records.
+//!
+//! A record is a level and a line of text; it is stored as one byte of level, the text, and a newline.
+
+use core::fmt::{self, Write};
+use log::Level;
+
+/// The newest records that fit in `N` bytes.
+pub struct LogRing<const N: usize> {
+    bytes: [u8; N],
+    /// Where the oldest record starts.
+    start: usize,
+    /// Bytes in use.
+    length: usize,
+}
+
+impl<const N: usize> LogRing<N> {
+    /// An empty ring.
+    pub const fn new() -> Self {
+        Self { bytes: [0; N], start: 0, length: 0 }
+    }
+
+    /// Adds a record, dropping the oldest ones to make room. A newline in the text becomes a blank; a text longer than
+    /// the ring keeps its end.
+    pub fn push(&mut self, level: Level, text: fmt::Arguments<'_>) {
+        self.push_byte(level as u8);
+        // The ring's own Write never fails; a Display that does has said what it could.
+        let _ = Text(self).write_fmt(text);
+        self.push_byte(b'\n');
+    }
+
+    /// The records, oldest first, each as its level and the pieces of its text.
+    pub fn records(&self) -> impl Iterator<Item = (Level, impl Iterator<Item = u8>)> {
+        let mut position = 0;
+        core::iter::from_fn(move || {
+            if position >= self.length {
+                return None;
+            }
+            let begin = position;
+            while self.at(position) != b'\n' {
+                position += 1;
+            }
+            let end = position;
+            position += 1;
+            Some((level_of(self.at(begin)), (begin + 1..end).map(|index| self.at(index))))
+        })
+    }
+
+    fn at(&self, index: usize) -> u8 {
+        self.bytes[(self.start + index) % N]
+    }
+
+    fn push_byte(&mut self, byte: u8) {
+        if self.length == N {
+            self.drop_oldest();
+        }
+        self.bytes[(self.start + self.length) % N] = byte;
+        self.length += 1;
+    }
+
+    /// Frees the oldest record or, while one record alone fills the ring, its text's first byte.
+    fn drop_oldest(&mut self) {
+        let record = (0..self.length).find(|index| self.at(*index) == b'\n').map(|newline| newline + 1);
+        let dropped = record.unwrap_or_else(|| {
+            let level = self.at(0);
+            self.bytes[(self.start + 1) % N] = level;
+            1
+        });
+        self.start = (self.start + dropped) % N;
+        self.length -= dropped;
+    }
+}
+
+impl<const N: usize> Default for LogRing<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+struct Text<'a, const N: usize>(&'a mut LogRing<N>);
+
+impl<const N: usize> Write for Text<'_, N> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            self.0.push_byte(if byte == b'\n' { b' ' } else { byte });
+        }
+        Ok(())
+    }
+}
+
+fn level_of(byte: u8) -> Level {
+    Level::iter().find(|level| *level as u8 == byte).unwrap_or(Level::Error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn texts<const N: usize>(ring: &LogRing<N>) -> Vec<(Level, String)> {
+        ring.records().map(|(level, text)| (level, String::from_utf8(text.collect()).unwrap())).collect()
+    }
+
+    #[test]
+    fn the_newest_records_stay_whole() {
+        let mut ring = LogRing::<16>::new();
+        ring.push(Level::Info, format_args!("one"));
+        ring.push(Level::Warn, format_args!("two"));
+        ring.push(Level::Debug, format_args!("three\n3"));
+        assert_eq!(texts(&ring), [(Level::Warn, "two".into()), (Level::Debug, "three 3".into())]);
+    }
+
+    #[test]
+    fn a_text_longer_than_the_ring_keeps_its_level_and_end() {
+        let mut ring = LogRing::<8>::new();
+        ring.push(Level::Warn, format_args!("abcdefghijkl"));
+        assert_eq!(texts(&ring), [(Level::Warn, "ghijkl".into())]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_is_the_tail_of_what_was_pushed(lines in prop::collection::vec("[a-z]{0,20}", 0..30)) {
+            let mut ring = LogRing::<64>::new();
+            for line in &lines {
+                ring.push(Level::Info, format_args!("{line}"));
+            }
+            let kept: Vec<String> = texts(&ring).into_iter().map(|(_, text)| text).collect();
+            prop_assert_eq!(&kept[..], &lines[lines.len() - kept.len()..]);
+            prop_assert!(lines.is_empty() || !kept.is_empty());
+        }
+    }
+}
