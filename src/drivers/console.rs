@@ -1,0 +1,132 @@
+//! The console: whatever of serial port, VGA text and framebuffer there is, all saying the same; and the log that feeds it.
+//!
+//! Every record goes to the ring, from the first line on. A display that is attached later is first told all that was said.
+
+use super::framebuffer::FramebufferText;
+use super::serial::Serial;
+use super::vga::VgaText;
+use crate::hw::lock::{Lock, Panicking};
+use core::fmt::{self, Write};
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use logic::boot::BootInfo;
+use logic::display::Display;
+use logic::log_ring::LogRing;
+use logic::tty::{CellDisplay, TextGrid};
+
+/// Bytes of log that are kept.
+const LOG_BYTES: usize = 32 * 1024;
+
+static CONSOLE: Lock<Console> = Lock::new(Console { serial: None, grid: TextGrid::new(), screen: Screen::None });
+static LOG: Lock<LogRing<LOG_BYTES>> = Lock::new(LogRing::new());
+static LOGGER: Logger = Logger;
+
+enum Screen {
+    None,
+    Vga(VgaText),
+    Framebuffer(FramebufferText),
+}
+
+struct Console {
+    serial: Option<Serial>,
+    grid: TextGrid,
+    screen: Screen,
+}
+
+impl Console {
+    fn write_on_screen(&mut self, text: &str) {
+        let display: &mut dyn CellDisplay = match &mut self.screen {
+            Screen::None => return,
+            Screen::Vga(display) => display,
+            Screen::Framebuffer(display) => display,
+        };
+        self.grid.write(text, display);
+    }
+}
+
+impl Write for Console {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if let Some(serial) = &mut self.serial {
+            serial.write(text);
+        }
+        self.write_on_screen(text);
+        Ok(())
+    }
+}
+
+/// Finds the serial port and starts the log.
+pub fn start() {
+    CONSOLE.lock().serial = Serial::new();
+    if log::set_logger(&LOGGER).is_ok() {
+        log::set_max_level(LevelFilter::Info);
+    }
+}
+
+/// Adds the display that the loader left, and obeys `log=` of the command line: off, error, warn, info, debug or trace.
+pub fn attach(info: &BootInfo) {
+    attach_display(info.display);
+    match info.command_line.value("log").map(str::parse) {
+        None => {}
+        Some(Ok(level)) => log::set_max_level(level),
+        Some(Err(_)) => log::warn!("log= takes off, error, warn, info, debug or trace"),
+    }
+}
+
+/// Adds a display, and tells it all that was said so far.
+pub fn attach_display(display: Display) {
+    let mut console = CONSOLE.lock();
+    let (screen, (columns, rows)) = match display {
+        Display::None => (None, (0, 0)),
+        Display::Text { address, columns, rows } => {
+            let size = (columns as usize, rows as usize);
+            (VgaText::new(address, size.0, size.1).map(Screen::Vga), size)
+        }
+        Display::Framebuffer(framebuffer) => match FramebufferText::new(&framebuffer) {
+            Some(display) => {
+                let size = display.size();
+                (Some(Screen::Framebuffer(display)), size)
+            }
+            None => (None, (0, 0)),
+        },
+    };
+    let Some(screen) = screen else { return };
+    console.screen = screen;
+    console.grid.resize(columns, rows);
+    for (level, text) in LOG.lock().records() {
+        console.write_on_screen(prefix(level));
+        for byte in text {
+            console.write_on_screen(char::from(byte).encode_utf8(&mut [0; 4]));
+        }
+        console.write_on_screen("\n");
+    }
+}
+
+/// Says `message` on every console whoever holds their locks.
+pub fn last_words(panicking: &Panicking, message: fmt::Arguments<'_>) {
+    // The console's Write never fails; a message that does has said what it could.
+    let _ = CONSOLE.seize(panicking).write_fmt(message);
+}
+
+struct Logger;
+
+impl Log for Logger {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        LOG.lock().push(record.level(), *record.args());
+        let _ = writeln!(CONSOLE.lock(), "{}{}", prefix(record.level()), record.args());
+    }
+
+    fn flush(&self) {}
+}
+
+/// What tells a level on the console: nothing for the ordinary.
+fn prefix(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error: ",
+        Level::Warn => "warning: ",
+        Level::Info => "",
+        Level::Debug | Level::Trace => "debug: ",
+    }
+}

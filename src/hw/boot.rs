@@ -1,0 +1,52 @@
+//! The boot information where the loader left it, handed to `logic::boot` once.
+
+use super::{KERNEL_BASE, direct};
+use core::ops::Range;
+use core::slice;
+use logic::boot::tags::{ALIGNMENT, ChainError};
+use logic::boot::{BootError, BootInfo, parse};
+use spin::Once;
+use x86_64::PhysAddr;
+
+/// The largest information structure that is believed; GRUB's are a few KiB.
+const MAX_SIZE: u32 = 1 << 20;
+
+static INFORMATION: Once<BootInfo> = Once::new();
+
+unsafe extern "C" {
+    // Of linker.ld: only their addresses mean anything.
+    static __boot_start: u8;
+    static __kernel_end: u8;
+}
+
+/// Parses the structure at physical address `address` the first time, answers the same ever after.
+///
+/// # Errors
+/// Those of [`parse`], and of an address at which no structure can be.
+pub fn information(address: u32, entry_tsc: u64) -> Result<&'static BootInfo, BootError> {
+    INFORMATION.try_call_once(|| parse(structure(address)?, address.into(), kernel(), entry_tsc))
+}
+
+/// The bytes at `address`, as many as the structure's header says.
+fn structure(address: u32) -> Result<&'static [u8], BootError> {
+    const NOTHING: BootError = BootError::Chain(ChainError::NotAStructure);
+    let start = direct(PhysAddr::new(address.into())).ok_or(NOTHING)?.as_ptr::<u8>();
+    if address == 0 || !(address as usize).is_multiple_of(ALIGNMENT) {
+        return Err(NOTHING);
+    }
+    // SAFETY: the direct map covers all of the first 4 GiB, so eight-aligned four bytes of it can be read.
+    let size = unsafe { start.cast::<u32>().read_volatile() };
+    if size > MAX_SIZE || address.checked_add(size).is_none() {
+        return Err(BootError::Chain(ChainError::WrongTotalSize));
+    }
+    // SAFETY: the range ends below 4 GiB and so lies in the direct map; nothing writes there before it has been parsed:
+    // it overlaps neither the kernel's .bss, which loaders keep clear of it, nor memory that was handed out, since none was.
+    Ok(unsafe { slice::from_raw_parts(start, size as usize) })
+}
+
+/// Physical addresses of the kernel with its .bss and boot stack.
+fn kernel() -> Range<u64> {
+    let start = (&raw const __boot_start).addr() as u64;
+    let end = (&raw const __kernel_end).addr() as u64;
+    start..end - KERNEL_BASE
+}

@@ -1,0 +1,148 @@
+//! Exceptions: each ends in a panic that says what the processor saw, never in a silent reset.
+
+use core::cell::UnsafeCell;
+use x86_64::VirtAddr;
+use x86_64::registers::control::Cr2;
+use x86_64::structures::idt::InterruptDescriptorTable;
+
+/// What `asm/trap.asm` saved on the stack, lowest address first.
+#[repr(C)]
+struct TrapFrame {
+    r15: u64,
+    r14: u64,
+    r13: u64,
+    r12: u64,
+    r11: u64,
+    r10: u64,
+    r9: u64,
+    r8: u64,
+    rbp: u64,
+    rdi: u64,
+    rsi: u64,
+    rdx: u64,
+    rcx: u64,
+    rbx: u64,
+    rax: u64,
+    vector: u64,
+    error_code: u64,
+    rip: u64,
+    cs: u64,
+    rflags: u64,
+    rsp: u64,
+    ss: u64,
+}
+
+unsafe extern "C" {
+    /// Addresses of the stubs in `asm/trap.asm`, by vector.
+    static trap_stubs: [u64; 32];
+}
+
+/// The table, written once by [`install`] before any other code can look at it.
+struct Table(UnsafeCell<InterruptDescriptorTable>);
+
+// SAFETY: only `install` touches the cell, on the one processor that runs, with interrupts off.
+unsafe impl Sync for Table {}
+
+static TABLE: Table = Table(UnsafeCell::new(InterruptDescriptorTable::new()));
+
+/// Loads the exception handlers. Called once, first thing.
+pub fn install() {
+    // SAFETY: called once at boot, before anything else could hold a reference to the table.
+    let table: &'static mut InterruptDescriptorTable = unsafe { &mut *TABLE.0.get() };
+    macro_rules! gates {
+        ($($field:ident = $vector:literal),* $(,)?) => {$(
+            // SAFETY: the stub is code that handles this vector, with or without error code as the CPU pushes it.
+            unsafe { table.$field.set_handler_addr(stub($vector)) };
+        )*};
+    }
+    gates! {
+        divide_error = 0, debug = 1, non_maskable_interrupt = 2, breakpoint = 3, overflow = 4, bound_range_exceeded = 5,
+        invalid_opcode = 6, device_not_available = 7, double_fault = 8, invalid_tss = 10, segment_not_present = 11,
+        stack_segment_fault = 12, general_protection_fault = 13, page_fault = 14, x87_floating_point = 16,
+        alignment_check = 17, machine_check = 18, simd_floating_point = 19, virtualization = 20,
+        cp_protection_exception = 21, hv_injection_exception = 28, vmm_communication_exception = 29,
+        security_exception = 30,
+    }
+    table.load();
+}
+
+fn stub(vector: usize) -> VirtAddr {
+    // SAFETY: the assembler filled the table, and nothing writes to it.
+    let stubs = unsafe { &*&raw const trap_stubs };
+    VirtAddr::new(stubs[vector])
+}
+
+/// Called by `asm/trap.asm` with the frame it has built.
+#[unsafe(no_mangle)]
+extern "C" fn trap_entry(frame: &TrapFrame) -> ! {
+    let TrapFrame { vector, error_code, rip, rsp, rflags, cs, ss, .. } = frame;
+    let address = Cr2::read_raw();
+    let name = name(*vector);
+    panic!(
+        "exception {vector}, {name}{}\n  \
+         rip {rip:016x}  cs {cs:04x}  rflags {rflags:08x}  error {error_code:x}\n  \
+         rsp {rsp:016x}  ss {ss:04x}  cr2 {address:016x}  rbp {:016x}\n  \
+         rax {:016x}  rbx {:016x}  rcx {:016x}  rdx {:016x}\n  \
+         rsi {:016x}  rdi {:016x}  r8  {:016x}  r9  {:016x}\n  \
+         r10 {:016x}  r11 {:016x}  r12 {:016x}  r13 {:016x}\n  \
+         r14 {:016x}  r15 {:016x}",
+        if *vector == 14 { page_fault_words(*error_code) } else { "" },
+        frame.rbp,
+        frame.rax,
+        frame.rbx,
+        frame.rcx,
+        frame.rdx,
+        frame.rsi,
+        frame.rdi,
+        frame.r8,
+        frame.r9,
+        frame.r10,
+        frame.r11,
+        frame.r12,
+        frame.r13,
+        frame.r14,
+        frame.r15,
+    )
+}
+
+/// SDM volume 3 section 4.7: bit 0 present, bit 1 write, bit 4 instruction fetch.
+fn page_fault_words(error_code: u64) -> &'static str {
+    match (error_code & 0b1_0000 != 0, error_code & 0b10 != 0, error_code & 1 != 0) {
+        (true, _, true) => ": executed what is not executable",
+        (true, _, false) => ": executed where nothing is mapped",
+        (false, true, true) => ": wrote to what is read-only",
+        (false, true, false) => ": wrote where nothing is mapped",
+        (false, false, true) => ": read what is protected",
+        (false, false, false) => ": read where nothing is mapped",
+    }
+}
+
+/// SDM volume 3 table 7-1 and AMD APM volume 2 table 8-1.
+fn name(vector: u64) -> &'static str {
+    match vector {
+        0 => "divide error",
+        1 => "debug",
+        2 => "non-maskable interrupt",
+        3 => "breakpoint",
+        4 => "overflow",
+        5 => "bound range exceeded",
+        6 => "invalid opcode",
+        7 => "device not available",
+        8 => "double fault",
+        10 => "invalid TSS",
+        11 => "segment not present",
+        12 => "stack-segment fault",
+        13 => "general protection fault",
+        14 => "page fault",
+        16 => "x87 floating-point error",
+        17 => "alignment check",
+        18 => "machine check",
+        19 => "SIMD floating-point exception",
+        20 => "virtualization exception",
+        21 => "control protection exception",
+        28 => "hypervisor injection exception",
+        29 => "VMM communication exception",
+        30 => "security exception",
+        _ => "reserved",
+    }
+}

@@ -1,0 +1,61 @@
+//! Video memory as bounds-checked cells: VGA text memory and linear framebuffers.
+
+use super::{direct, window};
+use core::ptr;
+use logic::display::Framebuffer;
+use x86_64::PhysAddr;
+
+/// Mapped video memory. Writes outside it are ignored.
+pub struct VideoMemory {
+    start: *mut u8,
+    length: usize,
+}
+
+// SAFETY: the memory belongs to the device, is mapped for good, and takes writes from any processor.
+unsafe impl Send for VideoMemory {}
+
+impl VideoMemory {
+    /// The `length` bytes of text memory at physical `address`; `None` where `logic::display` would not allow it.
+    pub fn text(address: u64, length: usize) -> Option<Self> {
+        let start = direct(PhysAddr::try_new(address).ok()?)?.as_mut_ptr();
+        Some(Self { start, length })
+    }
+
+    /// A framebuffer that `logic::display` found to be possible; `None` if it cannot be mapped.
+    pub fn framebuffer(framebuffer: &Framebuffer) -> Option<Self> {
+        let start = window::map(PhysAddr::try_new(framebuffer.address).ok()?, framebuffer.bytes())?.as_mut_ptr();
+        Some(Self { start, length: usize::try_from(framebuffer.bytes()).ok()? })
+    }
+
+    /// Zeroes all of it.
+    pub fn clear(&mut self) {
+        // SAFETY: `start` and `length` describe mapped video memory that this value alone hands out.
+        unsafe { ptr::write_bytes(self.start, 0, self.length) };
+    }
+
+    /// Writes two bytes at byte `offset`.
+    pub fn write_u16(&mut self, offset: usize, value: u16) {
+        self.write(offset, value);
+    }
+
+    /// Writes four bytes at byte `offset`.
+    pub fn write_u32(&mut self, offset: usize, value: u32) {
+        self.write(offset, value);
+    }
+
+    /// Writes three bytes at byte `offset`, the lowest first.
+    pub fn write_u24(&mut self, offset: usize, value: u32) {
+        let [low, middle, high, _] = value.to_le_bytes();
+        self.write(offset, [low, middle, high]);
+    }
+
+    fn write<T>(&mut self, offset: usize, value: T) {
+        if offset.checked_add(size_of::<T>()).is_none_or(|end| end > self.length) {
+            return;
+        }
+        // SAFETY: the offset lies inside.
+        let target = unsafe { self.start.add(offset) };
+        // SAFETY: all of `value` lies inside, by the check above; x86 needs no alignment, and the memory is mapped for good.
+        unsafe { ptr::write_unaligned(target.cast::<T>(), value) };
+    }
+}
