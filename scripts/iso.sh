@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Makes os.iso, which boots through GRUB as a CD and as a USB stick, from BIOS and (if GRUB's EFI modules are there) UEFI.
+#   scripts/iso.sh [kernel argument ...]        OUTPUT=file makes another file than os.iso
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+umask 022
+export LC_ALL=C TZ=UTC
+# The images of one commit are alike to the byte, so they carry a fixed date: 2026-01-01 00:00 UTC.
+export SOURCE_DATE_EPOCH=1767225600
+
+scripts/kernel.sh
+output=${OUTPUT:-os.iso}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$work/root/boot/grub" "$work/bin" "$work/tmp"
+install -m 644 build/kernel.elf "$work/root/boot/kernel.elf"
+install -m 644 build/initramfs.cpio "$work/root/boot/initramfs.cpio"
+arguments="$*"
+if [[ $arguments = *[^[:alnum:][:space:]=._,:/@%+-]* ]]; then
+    echo "iso: kernel arguments may have letters, digits, blanks and =._,:/@%+- only" >&2
+    exit 2
+fi
+sed "s|@ARGUMENTS@|$arguments|" grub/grub.cfg >"$work/root/boot/grub/grub.cfg"
+find "$work/root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+# grub-mkrescue makes the EFI partition with mformat, which draws a serial number by lot unless it is given one.
+cat >"$work/bin/mformat" <<SCRIPT
+#!/bin/sh
+exec $(command -v mformat) -N 45524553 "\$@"
+SCRIPT
+chmod 755 "$work/bin/mformat"
+echo "iso: composing $output"
+# Only what grub.cfg uses, and what GRUB itself loads to find it on CDs and sticks of either partition table.
+if ! TMPDIR=$work/tmp PATH=$work/bin:$PATH grub-mkrescue --output="$work/os.iso" \
+    --locales= --fonts= --themes= --compress=xz \
+    --install-modules="multiboot2 normal all_video part_msdos part_gpt part_apple iso9660 fat keystatus test echo configfile" \
+    --modules= "$work/root" -- -volid ERES \
+    -volume_date all_file_dates "=$SOURCE_DATE_EPOCH" -volume_date uuid 2026010100000000 \
+    >"$work/log" 2>&1; then
+    cat "$work/log" >&2
+    exit 1
+fi
+chmod 644 "$work/os.iso"
+mv "$work/os.iso" "$output"
+efi=""
+[[ -d /usr/lib/grub/x86_64-efi ]] && efi=" and UEFI"
+echo "iso: $output, $(stat -c %s "$output") bytes, for BIOS$efi"

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Makes build/os.img, a disk image that boots through our own boot sector on any BIOS.
+#   scripts/raw.sh [kernel argument ...]        OUTPUT=file makes another file; VIDEO=text stays in text mode
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+umask 022
+
+scripts/kernel.sh
+output=${OUTPUT:-build/os.img}
+for stage in sector stage2; do
+    nasm -f bin -Werror -i asm/loader/ -o "build/$stage.bin" "asm/loader/$stage.asm"
+done
+options=()
+[[ ${VIDEO:-} != text ]] || options+=(--text)
+echo "raw: composing $output"
+build/image raw --sector build/sector.bin --stage2 build/stage2.bin --kernel build/kernel.elf \
+    --initramfs build/initramfs.cpio --command-line "$*" "${options[@]}" --output "$output"
