@@ -13,6 +13,6 @@ scripts/setup.sh run
 if [[ $door = iso ]]; then
     medium=(-cdrom os.iso)
 else
-    medium=(-drive format=raw,file=build/os.img)
+    medium=(-drive "format=raw,file=build/os.img")
 fi
 exec qemu-system-x86_64 "${medium[@]}" -serial mon:stdio "$@"

@@ -68,7 +68,7 @@ pub fn install() {
 
 fn stub(vector: usize) -> VirtAddr {
     // SAFETY: the assembler filled the table, and nothing writes to it.
-    let stubs = unsafe { &*&raw const trap_stubs };
+    let stubs = unsafe { &trap_stubs };
     VirtAddr::new(stubs[vector])
 }
 

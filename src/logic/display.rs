@@ -86,8 +86,8 @@ impl Framebuffer {
     pub fn pixel(&self, colour: [u8; 3]) -> u32 {
         self.fields.iter().zip(colour).fold(0, |pixel, (&(position, size), level)| {
             // The level's 8 bits, repeated to 16, cut to the field's size.
-            let level = u32::from(level) * 0x101 >> (16 - size);
-            pixel | level << position
+            let level = (u32::from(level) * 0x101) >> (16 - size);
+            pixel | (level << position)
         })
     }
 }

@@ -95,7 +95,7 @@ fn a_structure_of_the_crates_own_builder_is_understood() {
         .add_module(ModuleTag::new(0x30_0000, 0x30_1234, "initramfs"))
         .rsdpv1(RsdpV1Tag::new(*b"ERESOS", 0, 0x7fe_0000))
         .build();
-    let info = Aligned::new(built.as_bytes().as_ref()).parse().unwrap();
+    let info = Aligned::new(built.as_bytes()).parse().unwrap();
     assert_eq!(info.loader.as_str(), "GRUB 2.06");
     assert_eq!(info.command_line.value("log"), Some("debug"));
     assert_eq!(info.modules[0].arguments.as_str(), "initramfs");

@@ -31,7 +31,7 @@ impl TextGrid {
     /// Empties the grid and gives it a size, cut to what it can hold. The display must be blank.
     pub fn resize(&mut self, columns: usize, rows: usize) {
         self.columns = columns.min(MAX_CELLS);
-        self.rows = if self.columns == 0 { 0 } else { rows.min(MAX_CELLS / self.columns) };
+        self.rows = rows.min(MAX_CELLS.checked_div(self.columns).unwrap_or(0));
         self.cells.fill(BLANK);
         (self.column, self.row) = (0, 0);
     }
