@@ -49,10 +49,11 @@ fn report(info: &BootInfo, stopwatch: Stopwatch) {
         log::info!("command line: {}", info.command_line.as_str());
     }
     let memory = &info.memory;
+    let ranges = memory.usable().count();
     log::info!(
-        "memory: {} MiB usable in {} ranges, {} MiB RAM, top {:#x}",
+        "memory: {} MiB usable in {ranges} range{}, {} MiB RAM, top {:#x}",
         memory.usable_bytes() / MIB,
-        memory.usable().count(),
+        if ranges == 1 { "" } else { "s" },
         memory.ram_bytes() / MIB,
         memory.top()
     );

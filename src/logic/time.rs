@@ -14,13 +14,14 @@ pub struct TscFrequency(u64);
 
 impl TscFrequency {
     /// From the counts of the time-stamp counter and of the PIT over one stretch of time; `None` if the stretch was too
-    /// short or the answer is not the frequency of any 64-bit CPU.
+    /// short or the answer is no CPU's. An emulated one may
+    /// count as slowly as a megahertz.
     pub fn from_pit(tsc_ticks: u64, pit_ticks: u64) -> Option<Self> {
         if pit_ticks < MIN_PIT_TICKS {
             return None;
         }
         let hertz = u128::from(tsc_ticks) * u128::from(PIT_HZ) / u128::from(pit_ticks);
-        u64::try_from(hertz).ok().filter(|hertz| (100_000_000..=20_000_000_000).contains(hertz)).map(Self)
+        u64::try_from(hertz).ok().filter(|hertz| (1_000_000..=20_000_000_000).contains(hertz)).map(Self)
     }
 
     /// Hertz.

@@ -1,0 +1,174 @@
+//! The host tool that composes what Eres boots from: raw disk images, initramfs archives, and a look into an image.
+//!
+//! Invariants: the same inputs give the same bytes; an output file is either the old one or the whole new one; bad input
+//! is one line on standard error and exit status 1, never a panic.
+
+mod compose;
+mod cpio;
+mod kernel_elf;
+mod layout;
+mod mbr;
+mod multiboot_header;
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Every failure is a sentence for the person at the terminal.
+type Result<T> = std::result::Result<T, String>;
+
+const USAGE: &str = "usage:
+  image raw --sector FILE --stage2 FILE --kernel ELF [--initramfs FILE] [--command-line TEXT] [--text] --output FILE
+  image cpio DIRECTORY OUTPUT
+  image layout IMAGE";
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    match run(&arguments) {
+        Ok(output) => {
+            println!("{output}");
+            ExitCode::SUCCESS
+        }
+        Err(message) => {
+            eprintln!("image: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Carries out one command line; the answer is what to print.
+fn run(arguments: &[OsString]) -> Result<String> {
+    let (command, rest) = arguments.split_first().ok_or(USAGE)?;
+    match (command.to_str(), rest) {
+        (Some("raw"), options) => raw(options),
+        (Some("cpio"), [directory, output]) => cpio_archive(Path::new(directory), Path::new(output)),
+        (Some("layout"), [image]) => layout::describe(&read(Path::new(image))?),
+        _ => Err(USAGE.to_string()),
+    }
+}
+
+fn raw(options: &[OsString]) -> Result<String> {
+    let options = RawOptions::parse(options)?;
+    let kernel = kernel_elf::flatten(&read(&options.kernel)?)
+        .map_err(|message| format!("{}: {message}", options.kernel.display()))?;
+    let initramfs = options.initramfs.as_deref().map(read).transpose()?.unwrap_or_default();
+    let image = compose::image(&compose::Parts {
+        sector: &read(&options.sector)?,
+        stage2: &read(&options.stage2)?,
+        kernel: &kernel,
+        initramfs: &initramfs,
+        command_line: &options.command_line,
+        text: options.text,
+    })?;
+    write(&options.output, &image)?;
+    Ok(format!(
+        "{}: {} bytes: kernel {} in the file, {} in memory, initramfs {}",
+        options.output.display(),
+        image.len(),
+        kernel.bytes.len(),
+        kernel.end - kernel.load_address,
+        initramfs.len()
+    ))
+}
+
+fn cpio_archive(directory: &Path, output: &Path) -> Result<String> {
+    let entries = cpio::collect(directory)?;
+    let archive = cpio::archive(&entries)?;
+    write(output, &archive)?;
+    Ok(format!("{}: {} bytes, {} entries", output.display(), archive.len(), entries.len()))
+}
+
+/// What `image raw` was told.
+struct RawOptions {
+    sector: PathBuf,
+    stage2: PathBuf,
+    kernel: PathBuf,
+    initramfs: Option<PathBuf>,
+    command_line: String,
+    text: bool,
+    output: PathBuf,
+}
+
+impl RawOptions {
+    fn parse(options: &[OsString]) -> Result<Self> {
+        let (mut sector, mut stage2, mut kernel, mut initramfs, mut output) = (None, None, None, None, None);
+        let mut command_line = String::new();
+        let mut text = false;
+        let mut rest = options.iter();
+        while let Some(option) = rest.next() {
+            let mut value = || rest.next().ok_or_else(|| format!("{} needs a value", option.display()));
+            match option.to_str() {
+                Some("--sector") => sector = Some(PathBuf::from(value()?)),
+                Some("--stage2") => stage2 = Some(PathBuf::from(value()?)),
+                Some("--kernel") => kernel = Some(PathBuf::from(value()?)),
+                Some("--initramfs") => initramfs = Some(PathBuf::from(value()?)),
+                Some("--output") => output = Some(PathBuf::from(value()?)),
+                Some("--command-line") => {
+                    command_line = value()?.to_str().ok_or("the command line is not UTF-8")?.to_string();
+                }
+                Some("--text") => text = true,
+                _ => return Err(format!("unknown option {}\n{USAGE}", option.display())),
+            }
+        }
+        let required = |value: Option<PathBuf>, name: &str| value.ok_or_else(|| format!("{name} is missing\n{USAGE}"));
+        Ok(Self {
+            sector: required(sector, "--sector")?,
+            stage2: required(stage2, "--stage2")?,
+            kernel: required(kernel, "--kernel")?,
+            output: required(output, "--output")?,
+            initramfs,
+            command_line,
+            text,
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+}
+
+/// Writes a file beside the wanted one and renames it, so that nobody ever sees half of it.
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let name = path.file_name().ok_or_else(|| format!("{} is not a file name", path.display()))?;
+    let mut temporary_name = OsString::from(".");
+    temporary_name.push(name);
+    temporary_name.push(format!(".{}.new", std::process::id()));
+    let temporary = path.with_file_name(temporary_name);
+    fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).map_err(|error| {
+        // The first error is the one to report; that there may be nothing to remove is no second one.
+        let _ = fs::remove_file(&temporary);
+        format!("cannot write {}: {error}", path.display())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(words: &[&str]) -> Result<String> {
+        run(&words.iter().map(OsString::from).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn wrong_command_lines_are_answered_with_the_reason() {
+        for words in [&[][..], &["raw"], &["cpio", "x"], &["layout"], &["paint"], &["raw", "--paint"]] {
+            assert!(line(words).unwrap_err().contains("usage:"), "{words:?}");
+        }
+        assert!(line(&["raw", "--sector"]).unwrap_err().contains("--sector needs a value"));
+        assert!(line(&["layout", "/nonexistent/image"]).unwrap_err().contains("cannot read /nonexistent/image"));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_leaves_nothing_behind() {
+        let directory = std::env::temp_dir().join(format!("eres-image-write-{}", std::process::id()));
+        fs::create_dir_all(directory.join("taken")).unwrap();
+        fs::write(directory.join("taken/inside"), b"x").unwrap();
+        assert!(write(&directory.join("taken"), b"y").is_err());
+        write(&directory.join("free"), b"z").unwrap();
+        let mut names: Vec<_> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["free", "taken"]);
+        fs::remove_dir_all(&directory).unwrap();
+    }
+}

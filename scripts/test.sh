@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Everything that must hold: formatting, lints, both images, host tests, a short fuzz, and whole machines in QEMU and Bochs.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+scripts/setup.sh test
+echo "test: formatting"
+cargo fmt --check
+echo "test: shell scripts"
+shellcheck scripts/*.sh .ci/run
+echo "test: lints"
+cargo clippy --quiet --locked --all-targets -- -D warnings
+cargo kernel-clippy --quiet --locked -- -D warnings
+echo "test: images"
+scripts/iso.sh
+scripts/raw.sh
+echo "test: reproducibility"
+scripts/reproduce.sh
+scripts/fuzz.sh boot_info 10
+echo "test: host and machine tests"
+exec cargo test --locked --no-fail-fast --lib --bins --tests

@@ -1,0 +1,68 @@
+//! Machines in Bochs: another BIOS, another CPU implementation, which checks segment limits as QEMU's TCG does not.
+//!
+//! Only the serial port is connected: such a machine has no screen to read and no keyboard.
+
+use super::machine::{Machine, image_path};
+use super::scratch::Scratch;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+const BIOS: &str = "/usr/share/bochs/BIOS-bochs-latest";
+const VGA_BIOS: &str = "/usr/share/bochs/VGABIOS-lgpl-latest";
+
+/// A Bochs machine to be.
+#[must_use]
+pub struct BochsSetup {
+    image: PathBuf,
+    memory_mib: u32,
+}
+
+impl BochsSetup {
+    pub(super) fn raw() -> Self {
+        Self { image: image_path("build/os.img", "scripts/raw.sh"), memory_mib: 64 }
+    }
+
+    pub fn memory_mib(mut self, memory_mib: u32) -> Self {
+        self.memory_mib = memory_mib;
+        self
+    }
+
+    /// Starts the machine, as soon as fewer than two others run.
+    pub fn boot(self) -> Machine {
+        let scratch = Scratch::new();
+        let serial = scratch.file("serial");
+        let settings = [
+            "config_interface: textconfig".to_string(),
+            // Bochs must have a display; this one is a VNC server that waits for nobody.
+            "display_library: rfb, options=\"timeout=0\"".to_string(),
+            "sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy".to_string(),
+            format!("romimage: file={BIOS}"),
+            format!("vgaromimage: file={VGA_BIOS}"),
+            format!("memory: guest={0}, host={0}", self.memory_mib),
+            "ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14".to_string(),
+            // Volatile: what the machine writes goes to a journal next to `journal`, never into the image.
+            format!(
+                "ata0-master: type=disk, path={}, mode=volatile, journal={}",
+                self.image.display(),
+                scratch.file("journal").display()
+            ),
+            "boot: disk".to_string(),
+            format!("com1: enabled=1, mode=file, dev={}", serial.display()),
+            format!("log: {}", scratch.file("log").display()),
+            "panic: action=fatal".to_string(),
+            "error: action=report".to_string(),
+            "info: action=ignore".to_string(),
+        ];
+        let settings_file = scratch.file("bochsrc");
+        // Debian's Bochs is built with its debugger, which waits for a command before it starts the machine.
+        let debugger_file = scratch.file("debugger");
+        let written = fs::write(&settings_file, settings.join("\n") + "\n")
+            .and_then(|()| fs::write(&debugger_file, "continue\n"));
+        written.unwrap_or_else(|error| panic!("cannot write into {}: {error}", scratch.path().display()));
+
+        let mut command = Command::new("bochs");
+        command.arg("-q").arg("-f").arg(settings_file).arg("-rc").arg(debugger_file);
+        Machine::start_bochs(command, scratch, serial)
+    }
+}

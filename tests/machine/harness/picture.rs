@@ -1,0 +1,67 @@
+//! A screen's pixels: reads the PPM that QEMU dumps, writes PNG for people.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+
+/// Red, green and blue.
+pub type Colour = [u8; 3];
+
+/// A rectangle of pixels, row by row from the top left corner.
+pub struct Picture {
+    pub width: usize,
+    pub height: usize,
+    pub pixels: Vec<Colour>,
+}
+
+impl Picture {
+    /// Reads a binary PPM with one byte a sample (netpbm's ppm(5)): `P6 width height 255`, one blank, the samples.
+    pub fn from_ppm(bytes: &[u8]) -> Result<Self, String> {
+        let mut rest = bytes;
+        let mut word = || -> Option<String> {
+            let start = rest.iter().position(|byte| !byte.is_ascii_whitespace())?;
+            let length = rest[start..].iter().position(u8::is_ascii_whitespace)?;
+            let word = String::from_utf8_lossy(&rest[start..start + length]).into_owned();
+            rest = &rest[start + length + 1..];
+            Some(word)
+        };
+        let header: Option<Vec<String>> = (0..4).map(|_| word()).collect();
+        let header = header.ok_or("the screen dump has no PPM header")?;
+        let (Ok(width), Ok(height)) = (header[1].parse::<usize>(), header[2].parse::<usize>()) else {
+            return Err(format!("the screen dump's header is {header:?}"));
+        };
+        let pixels: Vec<Colour> = rest.as_chunks::<3>().0.to_vec();
+        if header[0] != "P6" || header[3] != "255" || pixels.len() != width * height {
+            return Err(format!("the screen dump's header is {header:?}, with {} pixels after it", pixels.len()));
+        }
+        Ok(Self { width, height, pixels })
+    }
+
+    pub fn write_png(&self, path: &Path) -> Result<(), String> {
+        let file = File::create(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let (width, height) = (self.width as u32, self.height as u32);
+        let mut encoder = png::Encoder::new(BufWriter::new(file), width, height);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        let written = encoder.write_header().and_then(|mut writer| {
+            writer.write_image_data(self.pixels.as_flattened())?;
+            writer.finish()
+        });
+        written.map_err(|error| format!("{}: {error}", path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ppm_is_read_whole_or_refused() {
+        let picture = Picture::from_ppm(b"P6\n2 1\n255\nabcdef").expect("a good picture");
+        assert_eq!((picture.width, picture.height), (2, 1));
+        assert_eq!(picture.pixels, [*b"abc", *b"def"]);
+        assert!(Picture::from_ppm(b"P6\n2 1\n255\nabc").is_err());
+        assert!(Picture::from_ppm(b"P6\n2").is_err());
+        assert!(Picture::from_ppm(b"P5\n1 1\n255\nabc").is_err());
+    }
+}

@@ -1,0 +1,34 @@
+//! A private temporary folder for one machine, removed with it.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{env, fs, process};
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// The folder. Its path is short, because a Unix socket's path may have 107 bytes only (unix(7)).
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    pub fn new() -> Self {
+        let name = format!("eres-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = env::temp_dir().join(name);
+        fs::create_dir(&path).unwrap_or_else(|error| panic!("cannot create {}: {error}", path.display()));
+        Self(path)
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // A folder left behind is no reason to fail a test that has passed.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

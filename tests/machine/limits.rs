@@ -1,0 +1,119 @@
+//! Machines at the edge: the wrong CPU, too little memory, very much of it, and parts that are not there.
+
+use crate::boot_to_ready;
+use crate::harness::{Machine, Mode, Setup};
+use std::time::{Duration, Instant};
+
+/// The machine refuses to run in a sentence that both its outputs show, and stands still.
+#[track_caller]
+fn refuses_with(message: &str, setup: Setup) {
+    let mut machine = setup.boot();
+    machine.expect_line(message);
+    machine.expect_on_screen(message);
+    machine.expect_silence(Duration::from_millis(500));
+    machine.expect_stays_up(Duration::from_millis(500));
+}
+
+/// The machine either becomes ready, or says in a sentence of ours or of GRUB's why it cannot.
+#[track_caller]
+fn boots_or_says_why_not(setup: Setup) {
+    let mut machine = setup.boot();
+    let started = Instant::now();
+    loop {
+        let lines = machine.lines();
+        if lines.iter().any(|line| line.text == "ready" || is_error(&line.text)) {
+            break;
+        }
+        let screen = machine.screen();
+        if screen.rows.iter().any(|row| is_error(row) || row.starts_with("error: ")) {
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "neither ready nor a reason:\n{screen}");
+    }
+    machine.expect_stays_up(Duration::from_millis(500));
+}
+
+/// `E`, two digits, a blank: how every refusal of the loader and the kernel begins.
+fn is_error(line: &str) -> bool {
+    matches!(line.trim_start().as_bytes(), [b'E', b'0'..=b'9', b'0'..=b'9', b' ', ..])
+}
+
+/// MiB of memory that the kernel counts as usable.
+#[track_caller]
+fn usable_mib(machine: &Machine) -> u32 {
+    let line = machine.line("memory: ").expect("a memory line");
+    let number = line.trim_start_matches("memory: ").split_once(" MiB usable").map(|(number, _)| number.parse());
+    number.and_then(Result::ok).unwrap_or_else(|| panic!("no size in {line:?}"))
+}
+
+#[test]
+fn a_32_bit_cpu_is_refused_by_our_loader() {
+    refuses_with("E20 Eres needs a 64-bit CPU", Machine::raw().cpu("qemu32"));
+}
+
+#[test]
+fn a_32_bit_cpu_is_refused_by_the_kernel_under_grub() {
+    refuses_with("E02 Eres needs a 64-bit CPU", Machine::iso().cpu("qemu32"));
+}
+
+#[test]
+fn a_cpu_without_no_execute_will_do() {
+    boot_to_ready(Machine::raw().cpu("qemu64,-nx"));
+    boot_to_ready(Machine::iso().cpu("qemu64,-nx"));
+}
+
+#[test]
+fn a_cpu_with_everything_will_do() {
+    boot_to_ready(Machine::raw().cpu("max"));
+    boot_to_ready(Machine::iso().cpu("max"));
+}
+
+#[test]
+fn all_of_12_gib_is_counted_at_both_doors() {
+    for setup in [Machine::raw(), Machine::iso()] {
+        let machine = boot_to_ready(setup.memory_mib(12 * 1024));
+        let usable = usable_mib(&machine);
+        assert!((12 * 1024 - 16..=12 * 1024).contains(&usable), "{usable} MiB usable");
+    }
+}
+
+#[test]
+fn memory_is_counted_alike_at_both_doors() {
+    let [raw, iso] = [Machine::raw(), Machine::iso()].map(|setup| usable_mib(&boot_to_ready(setup)));
+    assert!(raw.abs_diff(iso) <= 1, "{raw} MiB by our loader, {iso} MiB by GRUB");
+}
+
+#[test]
+fn eight_mib_of_memory_are_enough_for_the_raw_image() {
+    boot_to_ready(Machine::raw().memory_mib(8));
+}
+
+#[test]
+fn little_memory_is_enough_or_is_refused_by_our_loader() {
+    for memory_mib in [4, 3, 2, 1] {
+        boots_or_says_why_not(Machine::raw().memory_mib(memory_mib));
+    }
+}
+
+#[test]
+fn little_memory_is_enough_or_is_refused_under_grub() {
+    for memory_mib in [16, 8, 4] {
+        boots_or_says_why_not(Machine::iso().memory_mib(memory_mib));
+    }
+}
+
+#[test]
+fn a_machine_without_a_serial_port_shows_all_on_the_screen() {
+    for setup in [Machine::raw(), Machine::iso()] {
+        let mut machine = setup.no_serial().boot();
+        assert!(machine.expect_on_screen("ready").contains("Eres OS "));
+    }
+}
+
+#[test]
+fn a_machine_without_a_display_says_all_on_the_serial_line() {
+    for setup in [Machine::raw(), Machine::iso()] {
+        let mut machine = boot_to_ready(setup.vga("none"));
+        assert_eq!(machine.screen().mode, Mode::None);
+    }
+}

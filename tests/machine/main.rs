@@ -1,0 +1,31 @@
+//! Tests of whole machines: the images boot in QEMU and Bochs, and what they say on screen and serial line is read.
+//!
+//! They need `os.iso` and `build/os.img`, which `scripts/iso.sh` and `scripts/raw.sh` build.
+
+mod damage;
+mod doors;
+mod faults;
+mod harness;
+mod limits;
+mod screens;
+mod stand_in;
+
+use harness::{Machine, Setup};
+
+/// What the kernel calls the loader that started it.
+const GRUB: &str = "loader: GRUB 2";
+const ERES_LOADER: &str = "loader: Eres BIOS loader";
+
+/// Boots `setup` until the kernel is ready.
+#[track_caller]
+fn boot_to_ready(setup: Setup) -> Machine {
+    let mut machine = setup.boot();
+    expect_ready(&mut machine);
+    machine
+}
+
+#[track_caller]
+fn expect_ready(machine: &mut Machine) {
+    machine.expect_line("Eres OS ");
+    machine.expect_line_where("the line `ready`", |line| line == "ready");
+}
