@@ -4,7 +4,7 @@
 ; EBX = physical address of the boot information. CR0, CR4 and EFER differ from loader to loader, so all are written whole.
 ;
 ; The page tables built here already keep writable and executable apart (where the CPU has NX): by the time Rust runs,
-;   ffff800000000000 maps the first 4 GiB of physical memory, writable, not executable (direct map),
+;   ffff800000000000 maps the first 4 GiB of physical memory, not executable, writable but for code and constants (direct map),
 ;   ffffc00000000000 is an empty 1 GiB window of 2 MiB pages that src/hw/window.rs fills,
 ;   ffffffff80000000 maps the kernel image by section (.text r-x, .rodata r--, .data/.bss rw-, stack with a guard page),
 ; and the identity map that the switch needed is gone again.
@@ -113,6 +113,7 @@ _start:
     wrmsr
     mov eax, 0x80010033             ; CR0: PG, WP, NE, ET, MP, PE; caches on (CD and NW clear)
     mov cr0, eax
+    mov ebp, esi                    ; the boot information
     lgdt [PHYSICAL(gdt_low_pointer)]
     jmp CODE_SELECTOR:long_mode
 
@@ -138,9 +139,12 @@ build_page_tables:
     mov ecx, 2 << 20
     mov ebx, PRESENT | WRITABLE
     call map_range
-    mov eax, __boot_start           ; this code: executable, not writable
-    mov ecx, __boot_end
+    mov eax, PHYSICAL(__text_start) ; the kernel's code and constants are not writable here either
+    mov ecx, PHYSICAL(__rodata_end)
     mov ebx, PRESENT
+    call map_range
+    mov eax, __boot_start           ; this code: executable for as long as it runs, not writable
+    mov ecx, __boot_end
     xor edx, edx
     call map_range
 
@@ -229,11 +233,23 @@ entry_high:
     push rax
     o64 retf
 .reloaded:
+    ; The identity map goes, and with it the reason for the boot part to be executable.
     mov rax, DIRECT_MAP - KERNEL_BASE + pml4
     mov qword [rax], 0
+    mov rax, DIRECT_MAP - KERNEL_BASE + pt_low
+    mov ecx, __boot_start
+    mov ebx, __boot_end
+    mov edx, [rel nx_high]
+.boot_page:
+    mov esi, ecx
+    shr esi, 12
+    mov [rax + rsi * 8 + 4], edx
+    add ecx, 4096
+    cmp ecx, ebx
+    jb .boot_page
     mov rax, cr3
     mov cr3, rax
-    mov edi, esi                    ; kernel_main(information: u32, entry_tsc: u64)
+    mov edi, ebp                    ; kernel_main(information: u32, entry_tsc: u64)
     mov rsi, [rel entry_tsc]
     xor ebp, ebp                    ; ends the chain of frame pointers
     call kernel_main
@@ -272,6 +288,7 @@ pdpt_window: resb 4096
 global pd_window
 pd_window:   resb 4096
 nx_high:     resd 1
+serial_patience: resd 1
 alignb 8
 entry_tsc:   resq 1
 alignb 16

@@ -7,26 +7,28 @@ TEXT_MEMORY   equ 0xb8000
 TEXT_COLUMNS  equ 80
 TEXT_COLOUR   equ 0x4f              ; white on red
 GLYPH_ROWS    equ 16
+FRAMEBUFFER_TAG_SIZE equ 38         ; with the six bytes that place the colours
 SERIAL_PATIENCE equ 100000          ; polls of the line status before a byte is sent regardless
 
 ; EBP = message, EDI = the loader's magic, ESI = the boot information if the magic is right. Does not return.
 fail:
+    call say_on_screen
     call say_on_serial
-    cmp edi, MULTIBOOT2_LOADER_MAGIC
-    jne .text_screen                ; ESI means nothing then
-    call find_framebuffer
-    jc .text_screen
-    call draw_in_framebuffer
-    jmp stop
-.text_screen:
-    call say_in_text_memory
 stop:
     cli
     hlt
     jmp stop
 
+say_on_screen:
+    cmp edi, MULTIBOOT2_LOADER_MAGIC
+    jne .text_screen                ; ESI means nothing then
+    call find_framebuffer
+    jc .text_screen
+    jmp draw_in_framebuffer
+.text_screen:
+    jmp say_in_text_memory
+
 say_on_serial:
-    push esi
     mov dx, COM1 + 3
     mov al, 0x80                    ; divisor latch
     out dx, al
@@ -39,6 +41,7 @@ say_on_serial:
     mov dx, COM1 + 3
     mov al, 3                       ; 8N1
     out dx, al
+    mov dword [PHYSICAL(serial_patience)], SERIAL_PATIENCE
     mov ecx, [ebp]
     lea esi, [ebp + 4]
 .next:
@@ -48,20 +51,21 @@ say_on_serial:
     mov al, 13
     call send
     mov al, 10
-    call send
-    pop esi
-    ret
+    jmp send
 
-; Sends AL, after a bounded wait for the transmitter.
+; Sends AL, after a bounded wait for the transmitter. A port that kept us waiting in vain is not waited for again.
 send:
     push ecx
     push eax
-    mov ecx, SERIAL_PATIENCE
+    mov ecx, [PHYSICAL(serial_patience)]
     mov dx, COM1 + 5
 .wait:
     in al, dx
     test al, 0x20
     loopz .wait
+    jnz .ready
+    mov dword [PHYSICAL(serial_patience)], 1
+.ready:
     pop eax
     mov dx, COM1
     out dx, al
@@ -84,27 +88,34 @@ say_in_text_memory:
     ret
 
 ; Finds a framebuffer tag (Multiboot2 section 3.6.12) that can be drawn in: EDX = the tag, carry clear. Else carry set.
+; Nothing in the information is believed: sizes may be anything, so the walk counts what is left and only ever goes forward.
 find_framebuffer:
-    mov ecx, [esi]
-    add ecx, esi                    ; end of the information
+    mov ecx, [esi]                  ; bytes left
+    sub ecx, 8
+    jb .none
     lea edx, [esi + 8]
 .tag:
-    lea eax, [edx + 8]
-    cmp eax, ecx
-    ja .none
+    cmp ecx, 8
+    jb .none
     cmp dword [edx], 0
     je .none
-    cmp dword [edx], 8
-    je .found
     mov eax, [edx + 4]
     cmp eax, 8
     jb .none
-    add eax, 7
+    cmp eax, ecx
+    ja .none
+    cmp dword [edx], 8
+    je .found
+    add eax, 7                      ; cannot wrap: it is no more than what is left, and that is less than 4 GiB - 8
     and eax, ~7
+    sub ecx, eax
+    jbe .none
     add edx, eax
     jc .none
     jmp .tag
 .found:
+    cmp eax, FRAMEBUFFER_TAG_SIZE
+    jb .none
     cmp byte [edx + 29], 1          ; direct colour
     jne .none
     cmp dword [edx + 12], 0         ; below 4 GiB

@@ -25,6 +25,9 @@ fn main() {
     if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
         return;
     }
+    // RUSTFLAGS in the environment replaces all of .cargo/config.toml's, and GRUB refuses a kernel that needs relocation.
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    assert!(flags.contains("relocation-model=static"), "unset RUSTFLAGS: the kernel needs those of .cargo/config.toml");
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     let output = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     fs::write(output.join("messages.inc.asm"), messages()).expect("OUT_DIR is writable");

@@ -2,24 +2,26 @@
 # Makes os.iso, which boots through GRUB as a CD and as a USB stick, from BIOS and (if GRUB's EFI modules are there) UEFI.
 #   scripts/iso.sh [kernel argument ...]        OUTPUT=file makes another file than os.iso
 set -euo pipefail
+output=${OUTPUT:+$(realpath -m "$OUTPUT")}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+output=${output:-os.iso}
 umask 022
 export LC_ALL=C TZ=UTC
 # The images of one commit are alike to the byte, so they carry a fixed date: 2026-01-01 00:00 UTC.
 export SOURCE_DATE_EPOCH=1767225600
 
+arguments="$*"
+if [[ $arguments = *[^[:alnum:]\ =._,:/@%+-]* ]]; then
+    echo "iso: kernel arguments may have letters, digits, blanks and =._,:/@%+- only" >&2
+    exit 2
+fi
+scripts/setup.sh run
 scripts/kernel.sh
-output=${OUTPUT:-os.iso}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/root/boot/grub" "$work/bin" "$work/tmp"
 install -m 644 build/kernel.elf "$work/root/boot/kernel.elf"
 install -m 644 build/initramfs.cpio "$work/root/boot/initramfs.cpio"
-arguments="$*"
-if [[ $arguments = *[^[:alnum:][:space:]=._,:/@%+-]* ]]; then
-    echo "iso: kernel arguments may have letters, digits, blanks and =._,:/@%+- only" >&2
-    exit 2
-fi
 sed "s|@ARGUMENTS@|$arguments|" grub/grub.cfg >"$work/root/boot/grub/grub.cfg"
 find "$work/root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 # grub-mkrescue makes the EFI partition with mformat, which draws a serial number by lot unless it is given one.

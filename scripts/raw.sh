@@ -2,11 +2,13 @@
 # Makes build/os.img, a disk image that boots through our own boot sector on any BIOS.
 #   scripts/raw.sh [kernel argument ...]        OUTPUT=file makes another file; VIDEO=text stays in text mode
 set -euo pipefail
+output=${OUTPUT:+$(realpath -m "$OUTPUT")}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+output=${output:-build/os.img}
 umask 022
 
+scripts/setup.sh run
 scripts/kernel.sh
-output=${OUTPUT:-build/os.img}
 for stage in sector stage2; do
     nasm -f bin -Werror -i asm/loader/ -o "build/$stage.bin" "asm/loader/$stage.asm"
 done

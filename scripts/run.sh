@@ -8,7 +8,6 @@ door=iso
 case ${1:-} in
     iso | raw) door=$1; shift ;;
 esac
-scripts/setup.sh run
 "scripts/$door.sh"
 if [[ $door = iso ]]; then
     medium=(-cdrom os.iso)

@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
-# Installs what the other scripts need: scripts/setup.sh [build|run|test]. Each level includes the one before; all by default.
+# Installs what the other scripts need: scripts/setup.sh [build|run|test]. `run` and `test` include `build`; `test` is the default.
 # On Debian and its kin packages come from apt, as root or through sudo; elsewhere it says what is missing and fails.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 level=${1:-test}
 # Program or file that proves the package is there, and the package.
-build=(nasm:nasm xorriso:xorriso mformat:mtools grub-mkrescue:grub-common strip:binutils cc:gcc
+build=(nasm:nasm xorriso:xorriso mformat:mtools grub-mkrescue:grub-common strip:binutils cc:gcc /usr/include/stdio.h:libc6-dev
     /usr/lib/grub/i386-pc/boot.img:grub-pc-bin /usr/lib/grub/x86_64-efi/moddep.lst:grub-efi-amd64-bin)
 run=(qemu-system-x86_64:qemu-system-x86)
+# The window that QEMU opens for a person.
+window=(/usr/lib/x86_64-linux-gnu/qemu/ui-gtk.so:qemu-system-gui)
 test=(shellcheck:shellcheck /usr/share/OVMF/OVMF_CODE_4M.fd:ovmf bochs:bochs /usr/share/bochs/BIOS-bochs-latest:bochsbios
     /usr/share/vgabios/vgabios.bin:vgabios g++:g++)
 case $level in
     build) wanted=("${build[@]}") ;;
-    run) wanted=("${build[@]}" "${run[@]}") ;;
+    run) wanted=("${build[@]}" "${run[@]}" "${window[@]}") ;;
     test) wanted=("${build[@]}" "${run[@]}" "${test[@]}") ;;
     *) echo "usage: scripts/setup.sh [build|run|test]" >&2; exit 2 ;;
 esac

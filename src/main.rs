@@ -33,8 +33,7 @@ extern "C" fn kernel_main(information: u32, entry_tsc: u64) -> ! {
             log::info!("ready");
         }
         Err(error) => {
-            // The display is unknown; most likely it is still the text mode that every PC starts in.
-            drivers::console::attach_display(Display::TEXT_80X25);
+            drivers::console::attach_display(boot::display(information));
             log::error!("{error}");
         }
     }
@@ -68,7 +67,7 @@ fn report(info: &BootInfo, stopwatch: Stopwatch) {
             framebuffer.bytes_per_pixel * 8,
             framebuffer.address
         ),
-        Display::Text { columns, rows, .. } => log::info!("display: VGA text {columns}x{rows}"),
+        Display::Text { columns, rows } => log::info!("display: VGA text {columns}x{rows}"),
         Display::None => log::info!("display: none"),
     }
     for module in &info.modules {
@@ -81,8 +80,8 @@ fn report(info: &BootInfo, stopwatch: Stopwatch) {
     if info.tags_left_out > 0 {
         log::warn!("{} malformed or unusable tags in the boot information were left out", info.tags_left_out);
     }
-    if info.kernel_in_reserved_memory {
-        log::warn!("the kernel was loaded to memory that the firmware calls reserved");
+    if info.loaded_outside_usable_memory {
+        log::warn!("the kernel or a module was loaded to memory that the firmware does not call usable");
     }
     report_time(info, stopwatch);
 }

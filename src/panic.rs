@@ -8,7 +8,7 @@ use core::panic::PanicInfo;
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     // A panic while panicking has nothing left that it could trust.
-    if let Some(panicking) = Panicking::declare() {
+    if let Some(panicking) = Panicking::declare(info) {
         match info.location() {
             Some(place) => console::last_words(
                 &panicking,

@@ -145,7 +145,12 @@ fn rooms_depend_one_way() {
     for (height, room) in ROOMS.iter().enumerate().filter(|(_, room)| root().join("src").join(room).is_dir()) {
         for (name, text) in files_under(&format!("src/{room}"), ".rs") {
             for higher in &ROOMS[height + 1..] {
-                if code(&text).any(|line| line.contains(&format!("crate::{higher}"))) {
+                let names = |line: &str| {
+                    let grouped = line.trim_start().starts_with("use crate::{") && line.contains(higher);
+                    grouped
+                        || ["crate::", "super::super::"].iter().any(|path| line.contains(&format!("{path}{higher}")))
+                };
+                if code(&text).any(names) {
                     upward.push(format!("{name} names {higher}"));
                 }
             }

@@ -7,7 +7,7 @@
 ;
 ; Everything but the BIOS calls themselves runs in flat 32-bit protected mode with interrupts off, so memory above
 ; 1 MiB is simply there; `bios` (bios.asm) goes down to real mode for one interrupt and comes back. The direction flag
-; is clear and DS = ES = SS = flat data everywhere. A routine says what it changes only if the caller relies on the rest.
+; is clear and DS = ES = SS = flat data everywhere. A routine may change any register that it does not promise to keep.
 ;
 ; Low memory while the loader runs. Nothing above 1C000h is written, so no EBDA is touched:
 ;

@@ -1,7 +1,8 @@
 //! Initramfs archives: the "newc" format of cpio, as the Linux kernel documents it (buffer-format.rst).
 //!
-//! Invariants: the same tree gives the same bytes: entries sorted with each directory before what it holds, inode numbers
-//! counted, owner and time 0, modes 0755 or 0644 by the owner's execute bit; the whole is a multiple of 512 bytes.
+//! Invariants: the same tree gives the same bytes: entries sorted with each directory before what it holds, inode
+//! numbers counted, owner and time 0, modes 0755 or 0644 by the owner's execute bit; the whole is a multiple of 512
+//! bytes.
 
 use crate::Result;
 use std::fs;

@@ -1,7 +1,7 @@
 //! The host tool that composes what Eres boots from: raw disk images, initramfs archives, and a look into an image.
 //!
-//! Invariants: the same inputs give the same bytes; an output file is either the old one or the whole new one; bad input
-//! is one line on standard error and exit status 1, never a panic.
+//! Invariants: the same inputs give the same bytes; an output file is either the old one or the whole new one; bad
+//! input is one line on standard error and exit status 1, never a panic.
 
 mod compose;
 mod cpio;

@@ -11,7 +11,7 @@ const HEADS: u32 = 255;
 const TRACK_SECTORS: u32 = 63;
 const CYLINDERS: u32 = 1024;
 
-/// Images end on a whole cylinder, a multiple of 8,225,280 bytes. Otherwise a BIOS without LBA sees a disk that ends early.
+/// Images end on a whole cylinder, a multiple of 8,225,280 bytes. Otherwise a BIOS without LBA sees a shorter disk.
 pub const CYLINDER_SECTORS: u32 = HEADS * TRACK_SECTORS;
 
 /// "Linux": a type that no firmware and no other system takes for its own.

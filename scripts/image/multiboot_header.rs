@@ -25,7 +25,7 @@ const TAG_EFI_I386_ENTRY: u16 = 8;
 const TAG_EFI_AMD64_ENTRY: u16 = 9;
 const TAG_RELOCATABLE: u16 = 10;
 
-/// The boot information tags that stage 2 may give: command line to boot device, memory map, framebuffer, RSDP, load base.
+/// The boot information that stage 2 may give: command line to boot device, memory map, screen, RSDP, load base.
 const GIVEN: [u32; 10] = [1, 2, 3, 4, 5, 6, 8, 14, 15, 21];
 
 /// What a size of 0, "no preference", becomes.

@@ -76,9 +76,9 @@ pub fn attach_display(display: Display) {
     let mut console = CONSOLE.lock();
     let (screen, (columns, rows)) = match display {
         Display::None => (None, (0, 0)),
-        Display::Text { address, columns, rows } => {
+        Display::Text { columns, rows } => {
             let size = (columns as usize, rows as usize);
-            (VgaText::new(address, size.0, size.1).map(Screen::Vga), size)
+            (VgaText::new(size.0, size.1).map(Screen::Vga), size)
         }
         Display::Framebuffer(framebuffer) => match FramebufferText::new(&framebuffer) {
             Some(display) => {

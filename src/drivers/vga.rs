@@ -13,9 +13,9 @@ pub struct VgaText {
 }
 
 impl VgaText {
-    /// Takes the text memory at physical `address` and blanks it.
-    pub fn new(address: u64, columns: usize, rows: usize) -> Option<Self> {
-        let mut display = Self { memory: VideoMemory::text(address, columns * rows * 2)?, columns };
+    /// Takes the text memory and blanks its first `columns` by `rows` cells.
+    pub fn new(columns: usize, rows: usize) -> Option<Self> {
+        let mut display = Self { memory: VideoMemory::text()?, columns };
         for row in 0..rows {
             for column in 0..columns {
                 display.draw(column, row, ' ');

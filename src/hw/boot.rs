@@ -4,7 +4,8 @@ use super::{KERNEL_BASE, direct};
 use core::ops::Range;
 use core::slice;
 use logic::boot::tags::{ALIGNMENT, ChainError};
-use logic::boot::{BootError, BootInfo, parse};
+use logic::boot::{BootError, BootInfo, display_alone, parse};
+use logic::display::Display;
 use spin::Once;
 use x86_64::PhysAddr;
 
@@ -27,6 +28,11 @@ pub fn information(address: u32, entry_tsc: u64) -> Result<&'static BootInfo, Bo
     INFORMATION.try_call_once(|| parse(structure(address)?, address.into(), kernel(), entry_tsc))
 }
 
+/// Where text can be shown when the rest of the structure at `address` is of no use.
+pub fn display(address: u32) -> Display {
+    structure(address).map_or(Display::TEXT_80X25, |bytes| display_alone(bytes, &kernel()))
+}
+
 /// The bytes at `address`, as many as the structure's header says.
 fn structure(address: u32) -> Result<&'static [u8], BootError> {
     const NOTHING: BootError = BootError::Chain(ChainError::NotAStructure);
@@ -39,8 +45,12 @@ fn structure(address: u32) -> Result<&'static [u8], BootError> {
     if size > MAX_SIZE || address.checked_add(size).is_none() {
         return Err(BootError::Chain(ChainError::WrongTotalSize));
     }
+    let (start_address, kernel) = (u64::from(address), kernel());
+    if start_address < kernel.end && kernel.start < start_address + u64::from(size) {
+        return Err(NOTHING);
+    }
     // SAFETY: the range ends below 4 GiB and so lies in the direct map; nothing writes there before it has been parsed:
-    // it overlaps neither the kernel's .bss, which loaders keep clear of it, nor memory that was handed out, since none was.
+    // it does not overlap the kernel, and no other memory was handed out yet.
     Ok(unsafe { slice::from_raw_parts(start, size as usize) })
 }
 

@@ -1,5 +1,6 @@
 //! The kernel's spin lock, and the one way past it: a panic may speak even if whoever holds the lock never will again.
 
+use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 use spin::{Mutex, MutexGuard};
 
@@ -32,8 +33,8 @@ impl<T> Lock<T> {
 pub struct Panicking(());
 
 impl Panicking {
-    /// `None` the second time: a panic while panicking.
-    pub fn declare() -> Option<Self> {
+    /// `None` the second time: a panic while panicking. Only the panic handler is ever given a `PanicInfo`.
+    pub fn declare(_: &PanicInfo<'_>) -> Option<Self> {
         static DECLARED: AtomicBool = AtomicBool::new(false);
         (!DECLARED.swap(true, Ordering::Relaxed)).then_some(Self(()))
     }

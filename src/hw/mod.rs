@@ -4,6 +4,7 @@
 
 pub mod boot;
 pub mod cpu;
+mod gdt;
 pub mod lock;
 pub mod pit;
 pub mod port;

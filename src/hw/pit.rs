@@ -1,6 +1,7 @@
 //! The 8254 interval timer's channel 2 as a stopwatch beside the time-stamp counter (Intel 8254 data sheet).
 //!
-//! It runs while the kernel starts, so measuring costs no waiting unless starting took less than a millisecond.
+//! It runs while the kernel starts, so measuring costs no waiting unless starting took less than a millisecond, or more than the
+//! 55 ms after which the count is lost; then it waits for a millisecond.
 
 use super::cpu;
 use logic::time::{MIN_PIT_TICKS, TscFrequency};
@@ -16,8 +17,9 @@ const COUNT_DOWN: u8 = 0b1011_0000;
 const LATCH: u8 = 0b1000_0000;
 const START: u16 = 0xffff;
 
-/// Reads of the counter before it is taken for dead; each takes about a microsecond on hardware.
-const PATIENCE: u32 = 100_000;
+/// Looks at the counter before it is taken for dead. Each is four port accesses, about 4 µs on hardware; a millisecond's
+/// worth of them even where a port access takes 20 ns is 12,500.
+const PATIENCE: u32 = 20_000;
 
 /// A measurement under way.
 pub struct Stopwatch {
@@ -37,13 +39,14 @@ impl Stopwatch {
     }
 
     /// The frequency of the time-stamp counter. `None` if the timer does not count, as on machines that gate it off.
-    pub fn tsc_frequency(self) -> Option<TscFrequency> {
-        // The count wraps after 55 ms: start again then, a millisecond is enough.
-        let watch = if ran_out() { Self::start() } else { self };
+    pub fn tsc_frequency(mut self) -> Option<TscFrequency> {
         for _ in 0..PATIENCE {
             let pit_ticks = u64::from(START - count());
-            let tsc_ticks = cpu::tsc() - watch.tsc;
-            if pit_ticks >= MIN_PIT_TICKS && !ran_out() {
+            let tsc_ticks = cpu::tsc() - self.tsc;
+            // The count goes on past 0 after 55 ms and means nothing then: start again, a millisecond is enough.
+            if ran_out() {
+                self = Self::start();
+            } else if pit_ticks >= MIN_PIT_TICKS {
                 return TscFrequency::from_pit(tsc_ticks, pit_ticks);
             }
         }

@@ -1,6 +1,7 @@
 //! Things that no kernel should do, each of which must end in an exception. Only `provoke=` calls them.
 
 use core::arch::asm;
+use core::hint::black_box;
 
 /// Executes an instruction that does not exist.
 pub fn invalid_opcode() {
@@ -18,6 +19,16 @@ pub fn read_null() {
 pub fn write_text() {
     // SAFETY: code is mapped read-only: the write faults. Were it not, it would put back the byte that is there.
     unsafe { asm!("mov al, [{0}]", "mov [{0}], al", in(reg) write_text as fn(), out("al") _, options(nostack)) }
+}
+
+/// Calls itself until the stack is full.
+pub fn overflow_stack() {
+    #[inline(never)]
+    fn deeper(depth: u64) -> u64 {
+        let frame = black_box([depth; 32]);
+        if depth == u64::MAX { 0 } else { deeper(depth + 1) + frame[0] }
+    }
+    black_box(deeper(0));
 }
 
 /// Calls into data.

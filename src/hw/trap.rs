@@ -1,6 +1,7 @@
 //! Exceptions: each ends in a panic that says what the processor saw, never in a silent reset.
 
-use core::cell::UnsafeCell;
+use super::gdt;
+use spin::Once;
 use x86_64::VirtAddr;
 use x86_64::registers::control::Cr2;
 use x86_64::structures::idt::InterruptDescriptorTable;
@@ -35,35 +36,38 @@ struct TrapFrame {
 unsafe extern "C" {
     /// Addresses of the stubs in `asm/trap.asm`, by vector.
     static trap_stubs: [u64; 32];
+    // Of linker.ld: the guard page lies between them.
+    static __bss_end: u8;
+    static __boot_stack_bottom: u8;
 }
 
-/// The table, written once by [`install`] before any other code can look at it.
-struct Table(UnsafeCell<InterruptDescriptorTable>);
-
-// SAFETY: only `install` touches the cell, on the one processor that runs, with interrupts off.
-unsafe impl Sync for Table {}
-
-static TABLE: Table = Table(UnsafeCell::new(InterruptDescriptorTable::new()));
-
-/// Loads the exception handlers. Called once, first thing.
+/// Loads segments and exception handlers. Called first thing; does nothing the second time.
 pub fn install() {
-    // SAFETY: called once at boot, before anything else could hold a reference to the table.
-    let table: &'static mut InterruptDescriptorTable = unsafe { &mut *TABLE.0.get() };
+    static TABLE: Once<InterruptDescriptorTable> = Once::new();
+    gdt::install();
+    TABLE.call_once(table).load();
+}
+
+fn table() -> InterruptDescriptorTable {
+    let mut table = InterruptDescriptorTable::new();
     macro_rules! gates {
-        ($($field:ident = $vector:literal),* $(,)?) => {$(
+        ($($field:ident = $vector:literal $(on $stack:expr)?),* $(,)?) => {$(
             // SAFETY: the stub is code that handles this vector, with or without error code as the CPU pushes it.
-            unsafe { table.$field.set_handler_addr(stub($vector)) };
+            let _options = unsafe { table.$field.set_handler_addr(stub($vector)) };
+            // SAFETY: `gdt` gives that entry of the interrupt stack table a stack, and no other vector uses it.
+            $(unsafe { _options.set_stack_index($stack) };)?
         )*};
     }
     gates! {
-        divide_error = 0, debug = 1, non_maskable_interrupt = 2, breakpoint = 3, overflow = 4, bound_range_exceeded = 5,
-        invalid_opcode = 6, device_not_available = 7, double_fault = 8, invalid_tss = 10, segment_not_present = 11,
+        divide_error = 0, debug = 1, non_maskable_interrupt = 2 on gdt::NMI_STACK, breakpoint = 3, overflow = 4,
+        bound_range_exceeded = 5, invalid_opcode = 6, device_not_available = 7,
+        double_fault = 8 on gdt::DOUBLE_FAULT_STACK, invalid_tss = 10, segment_not_present = 11,
         stack_segment_fault = 12, general_protection_fault = 13, page_fault = 14, x87_floating_point = 16,
-        alignment_check = 17, machine_check = 18, simd_floating_point = 19, virtualization = 20,
-        cp_protection_exception = 21, hv_injection_exception = 28, vmm_communication_exception = 29,
-        security_exception = 30,
+        alignment_check = 17, machine_check = 18 on gdt::MACHINE_CHECK_STACK, simd_floating_point = 19,
+        virtualization = 20, cp_protection_exception = 21, hv_injection_exception = 28,
+        vmm_communication_exception = 29, security_exception = 30,
     }
-    table.load();
+    table
 }
 
 fn stub(vector: usize) -> VirtAddr {
@@ -86,7 +90,11 @@ extern "C" fn trap_entry(frame: &TrapFrame) -> ! {
          rsi {:016x}  rdi {:016x}  r8  {:016x}  r9  {:016x}\n  \
          r10 {:016x}  r11 {:016x}  r12 {:016x}  r13 {:016x}\n  \
          r14 {:016x}  r15 {:016x}",
-        if *vector == 14 { page_fault_words(*error_code) } else { "" },
+        match vector {
+            8 | 14 if in_guard_page(address) => ": the stack is full",
+            14 => page_fault_words(*error_code),
+            _ => "",
+        },
         frame.rbp,
         frame.rax,
         frame.rbx,
@@ -103,6 +111,12 @@ extern "C" fn trap_entry(frame: &TrapFrame) -> ! {
         frame.r14,
         frame.r15,
     )
+}
+
+/// Whether the page under the boot stack was touched, which happens when the stack grows out of its memory.
+fn in_guard_page(address: u64) -> bool {
+    let guard = (&raw const __bss_end).addr() as u64..(&raw const __boot_stack_bottom).addr() as u64;
+    guard.contains(&address)
 }
 
 /// SDM volume 3 section 4.7: bit 0 present, bit 1 write, bit 4 instruction fetch.

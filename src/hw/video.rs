@@ -2,8 +2,11 @@
 
 use super::{direct, window};
 use core::ptr;
-use logic::display::Framebuffer;
+use logic::display::{Framebuffer, TEXT_MEMORY};
 use x86_64::PhysAddr;
+
+/// Bytes at [`TEXT_MEMORY`] that belong to the display adapter.
+const TEXT_MEMORY_SIZE: usize = 0x8000;
 
 /// Mapped video memory. Writes outside it are ignored.
 pub struct VideoMemory {
@@ -15,8 +18,9 @@ pub struct VideoMemory {
 unsafe impl Send for VideoMemory {}
 
 impl VideoMemory {
-    /// The `length` bytes of text memory at physical `address`; `None` where `logic::display` would not allow it.
-    pub fn text(address: u64, length: usize) -> Option<Self> {
+    /// VGA text memory, 32 KiB.
+    pub fn text() -> Option<Self> {
+        let (address, length) = (TEXT_MEMORY, TEXT_MEMORY_SIZE);
         let start = direct(PhysAddr::try_new(address).ok()?)?.as_mut_ptr();
         Some(Self { start, length })
     }
@@ -29,7 +33,8 @@ impl VideoMemory {
 
     /// Zeroes all of it.
     pub fn clear(&mut self) {
-        // SAFETY: `start` and `length` describe mapped video memory that this value alone hands out.
+        // SAFETY: `start` and `length` describe mapped memory that is the display's: text memory, or a framebuffer of which
+        // `logic::boot` made sure that it overlaps neither memory nor the kernel.
         unsafe { ptr::write_bytes(self.start, 0, self.length) };
     }
 

@@ -1,6 +1,7 @@
 //! A window for device memory wherever it lies: 1 GiB of address space in 2 MiB pages, given out once and never taken back.
 
 use super::{DIRECT_MAP, KERNEL_BASE};
+use core::arch::x86_64::__cpuid;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use x86_64::structures::paging::page_table::PageTableEntry;
 use x86_64::structures::paging::{PageTable, PageTableFlags};
@@ -21,8 +22,12 @@ unsafe extern "C" {
 static USED: AtomicUsize = AtomicUsize::new(0);
 
 /// Maps `bytes` bytes of physical memory at `address`, writable, not executable where the CPU can say so. `None` if the
-/// window is full or `bytes` is 0.
+/// window is full, `bytes` is 0, or the processor has no such addresses: a page-table entry with one of them faults.
 pub(super) fn map(address: PhysAddr, bytes: u64) -> Option<VirtAddr> {
+    let end = address.as_u64().checked_add(bytes)?;
+    if end > 1 << physical_address_bits() {
+        return None;
+    }
     let offset = address.as_u64() % PAGE;
     let pages = usize::try_from(offset.checked_add(bytes)?.div_ceil(PAGE)).ok().filter(|_| bytes > 0)?;
     let first = USED
@@ -41,6 +46,12 @@ pub(super) fn map(address: PhysAddr, bytes: u64) -> Option<VirtAddr> {
         unsafe { slot.write_volatile(entry) };
     }
     Some(VirtAddr::new(WINDOW + first as u64 * PAGE + offset))
+}
+
+/// SDM volume 2, CPUID leaf 80000008h: bits of a physical address; 36 where the leaf is not there.
+fn physical_address_bits() -> u32 {
+    const LEAF: u32 = 0x8000_0008;
+    if __cpuid(0x8000_0000).eax >= LEAF { (__cpuid(LEAF).eax & 0xff).clamp(32, 52) } else { 36 }
 }
 
 /// NX where the entry code has enabled it.

@@ -1,21 +1,21 @@
 //! Where text can be shown: descriptions of a framebuffer or of VGA text memory, checked so that no pixel or cell computed
 //! from them lies outside.
 
+use core::ops::Range;
+
 /// The largest width and height in pixels that are believed.
 const MAX_SIDE: u32 = 16384;
 
 /// Physical address of colour VGA text memory.
-const TEXT_MEMORY: u64 = 0xb8000;
+pub const TEXT_MEMORY: u64 = 0xb8000;
 
 /// What the loader left us to show text on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Display {
     /// Nothing that we know how to use.
     None,
-    /// VGA text memory, two bytes a cell.
+    /// VGA text memory at [`TEXT_MEMORY`], two bytes a cell.
     Text {
-        /// Physical address of the first cell.
-        address: u64,
         /// Cells in a line.
         columns: u32,
         /// Lines.
@@ -27,12 +27,12 @@ pub enum Display {
 
 impl Display {
     /// What every PC starts in.
-    pub const TEXT_80X25: Self = Self::Text { address: TEXT_MEMORY, columns: 80, rows: 25 };
+    pub const TEXT_80X25: Self = Self::Text { columns: 80, rows: 25 };
 
     /// VGA text of `columns` by `rows` cells at `address`, lines `pitch` bytes apart; `None` if that is not to be believed.
     pub fn text(address: u64, columns: u32, rows: u32, pitch: u32) -> Option<Self> {
         let fits = (1..=132).contains(&columns) && (1..=60).contains(&rows) && columns * rows * 2 <= 0x8000;
-        (address == TEXT_MEMORY && fits && pitch == columns * 2).then_some(Self::Text { address, columns, rows })
+        (address == TEXT_MEMORY && fits && pitch == columns * 2).then_some(Self::Text { columns, rows })
     }
 }
 
@@ -75,6 +75,11 @@ impl Framebuffer {
             && pitch <= MAX_SIDE * 4
             && address.checked_add(framebuffer.bytes()).is_some_and(|end| end <= 1 << 52);
         fits.then_some(framebuffer)
+    }
+
+    /// Whether it has an address in common with `range`.
+    pub fn overlaps(&self, range: &Range<u64>) -> bool {
+        self.address < range.end && range.start < self.address + self.bytes()
     }
 
     /// Bytes from the first pixel to the end of the last line.

@@ -5,12 +5,13 @@ use crate::harness::{ComposedImage, Machine, Mode};
 use std::time::Duration;
 
 /// What `provoke=fault` ends in, with words that must be among the last.
-const FAULTS: [(&str, &str); 5] = [
+const FAULTS: [(&str, &str); 6] = [
     ("panic", "provoked by the command line"),
     ("fault", "exception 6, invalid opcode"),
     ("null", "exception 14, page fault: read where nothing is mapped"),
     ("write-text", "exception 14, page fault: wrote to what is read-only"),
     ("run-data", "exception 14, page fault: executed what is not executable"),
+    ("stack", "exception 8, double fault: the stack is full"),
 ];
 
 #[test]

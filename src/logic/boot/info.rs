@@ -1,7 +1,7 @@
 //! [`BootInfo`] and how it is made from the tags.
 
 use super::command_line::{CommandLine, truncated};
-use super::memory_map::{MapBuilder, MemoryKind, MemoryMap, TooManyRegions};
+use super::memory_map::{MapBuilder, Marks, MemoryKind, MemoryMap, TooManyRegions};
 use super::tags::{self, ChainError, Tag};
 use crate::display::{Display, Framebuffer};
 use arrayvec::{ArrayString, ArrayVec};
@@ -45,8 +45,8 @@ pub struct BootInfo {
     pub entry_tsc: u64,
     /// Tags that were malformed or one too many, and so left out.
     pub tags_left_out: u32,
-    /// The firmware says that memory which the kernel was loaded to is not ours.
-    pub kernel_in_reserved_memory: bool,
+    /// The kernel or a module lies in memory that the firmware does not call usable.
+    pub loaded_outside_usable_memory: bool,
 }
 
 /// A file that the loader put in memory.
@@ -141,7 +141,7 @@ pub fn parse(bytes: &[u8], address: u64, kernel: Range<u64>, entry_tsc: u64) -> 
         loader_tsc: None,
         entry_tsc,
         tags_left_out: 0,
-        kernel_in_reserved_memory: false,
+        loaded_outside_usable_memory: false,
     };
     let mut memory = MapBuilder::default();
     let mut upper_memory = None;
@@ -206,7 +206,7 @@ pub fn parse(bytes: &[u8], address: u64, kernel: Range<u64>, entry_tsc: u64) -> 
     Ok(info)
 }
 
-/// Marks what is in use.
+/// Marks what is in use, and leaves out what cannot be where the loader says it is.
 fn carve(
     memory: &mut MapBuilder,
     info: &mut BootInfo,
@@ -219,12 +219,54 @@ fn carve(
     for module in &info.modules {
         memory.add(module.start..module.end, MemoryKind::Module)?;
     }
-    memory.build(&mut info.memory)?;
+    info.loaded_outside_usable_memory = memory.build(&mut info.memory)? == Marks::ElsewhereToo;
     if info.memory.usable().next().is_none() {
         return Err(BootError::NoUsableMemory);
     }
-    info.kernel_in_reserved_memory = info.memory.touches_reserved(&kernel);
+    // A module that shares memory with the kernel or with firmware is not what the loader put there any more.
+    let BootInfo { modules, memory, tags_left_out, display, .. } = info;
+    let before = modules.len();
+    modules.retain(|module| memory.is_all(&(module.start..module.end), MemoryKind::Module));
+    let mut dropped = u32::try_from(before.saturating_sub(modules.len())).unwrap_or(u32::MAX);
+    // Clearing a framebuffer that lies in memory would wipe out what is there.
+    if let Display::Framebuffer(framebuffer) = display
+        && memory
+            .regions()
+            .iter()
+            .any(|region| region.kind.is_ram() && framebuffer.overlaps(&(region.start..region.end)))
+    {
+        *display = Display::None;
+        dropped = dropped.saturating_add(1);
+    }
+    *tags_left_out = tags_left_out.saturating_add(dropped);
     Ok(())
+}
+
+/// Where text can be shown, out of a structure that [`parse`] refused: the display that a tag before the damage describes, or
+/// the text mode that every BIOS leaves. `kernel` is what the kernel occupies.
+pub fn display_alone(bytes: &[u8], kernel: &Range<u64>) -> Display {
+    let mut found = Display::TEXT_80X25;
+    for tag in tags::walk(bytes).map_while(Result::ok) {
+        match TagType::from(multiboot2::TagTypeRaw::new(tag.kind)) {
+            TagType::Framebuffer => {
+                return display(&tag).filter(|display| is_clear_of(display, kernel)).unwrap_or(Display::None);
+            }
+            kind if is_efi(kind) => found = Display::None,
+            _ => {}
+        }
+    }
+    found
+}
+
+fn is_clear_of(display: &Display, kernel: &Range<u64>) -> bool {
+    !matches!(display, Display::Framebuffer(framebuffer) if framebuffer.overlaps(kernel))
+}
+
+fn is_efi(kind: TagType) -> bool {
+    matches!(
+        kind,
+        TagType::Efi32 | TagType::Efi64 | TagType::EfiMmap | TagType::EfiBs | TagType::Efi32Ih | TagType::Efi64Ih
+    )
 }
 
 fn loader_name<'a>(tag: &Tag<'a>) -> Option<&'a str> {

@@ -144,33 +144,68 @@ impl MapBuilder {
     }
 
     /// Sweeps over the entries and puts the result into `map`, in place: a map takes 12 KiB, and the boot stack is small.
+    /// Answers whether kernel and modules lie in usable memory alone.
     ///
     /// # Errors
     /// [`TooManyRegions`] if the result is more than [`MAX_REGIONS`] regions.
-    pub fn build(&mut self, map: &mut MemoryMap) -> Result<(), TooManyRegions> {
+    pub fn build(&mut self, map: &mut MemoryMap) -> Result<Marks, TooManyRegions> {
         self.bounds.sort_unstable_by_key(|bound| bound.address);
         map.regions.clear();
-        let mut open = [0_u32; KINDS.len()];
+        let mut open = Open::default();
         let mut position = 0;
+        let mut marks = Marks::InUsableMemory;
         for bound in &self.bounds {
-            if let Some(kind) = highest(&open) {
-                map.append(Region { start: position, end: bound.address, kind })?;
+            if bound.address > position {
+                if let Some(kind) = open.highest() {
+                    map.append(Region { start: position, end: bound.address, kind })?;
+                }
+                if open.has_misplaced_mark() {
+                    marks = Marks::ElsewhereToo;
+                }
             }
             position = bound.address;
-            if let Some(count) = open.get_mut(bound.kind as usize) {
-                *count = if bound.opens { count.saturating_add(1) } else { count.saturating_sub(1) };
-            }
+            open.count(bound);
         }
         map.round_to_pages();
-        Ok(())
+        Ok(marks)
     }
 }
 
-/// The kind that wins among the open entries. Low memory is a mark on memory: where there is none, it means nothing.
-fn highest(open: &[u32; KINDS.len()]) -> Option<MemoryKind> {
-    let kind = KINDS.iter().zip(open).rev().find(|(_, count)| **count > 0).map(|(kind, _)| *kind)?;
-    let memory = open.first().is_some_and(|usable| *usable > 0);
-    (kind != MemoryKind::LowMemory || memory).then_some(kind)
+/// Where kernel and modules lie, by the firmware's own entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marks {
+    /// Wholly in memory that is usable and nothing else.
+    InUsableMemory,
+    /// At least in part in memory that is of another kind too, or of none.
+    ElsewhereToo,
+}
+
+/// How many entries of each kind cover the sweep's position.
+#[derive(Default)]
+struct Open([u32; KINDS.len()]);
+
+impl Open {
+    fn count(&mut self, bound: &Bound) {
+        if let Some(count) = self.0.get_mut(bound.kind as usize) {
+            *count = if bound.opens { count.saturating_add(1) } else { count.saturating_sub(1) };
+        }
+    }
+
+    fn has(&self, kind: MemoryKind) -> bool {
+        self.0.get(kind as usize).is_some_and(|count| *count > 0)
+    }
+
+    /// The kind that wins. Low memory is a mark on usable memory: where there is none, it means nothing.
+    fn highest(&self) -> Option<MemoryKind> {
+        let counts = |kind: &MemoryKind| *kind != MemoryKind::LowMemory || self.has(MemoryKind::Usable);
+        KINDS.into_iter().rev().find(|kind| self.has(*kind) && counts(kind))
+    }
+
+    fn has_misplaced_mark(&self) -> bool {
+        use MemoryKind::{AcpiNvs, AcpiReclaimable, Bad, Kernel, Module, Reserved, Usable};
+        (self.has(Kernel) || self.has(Module))
+            && (!self.has(Usable) || [AcpiReclaimable, AcpiNvs, Reserved, Bad].into_iter().any(|kind| self.has(kind)))
+    }
 }
 
 /// The finished map: regions in rising order, none overlapping, neighbours of one kind merged.
@@ -206,9 +241,15 @@ impl MemoryMap {
         self.regions.iter().rev().find(|region| region.kind.is_ram()).map_or(0, |region| region.end)
     }
 
-    /// Whether any address of `range` is of a kind that is not memory.
-    pub fn touches_reserved(&self, range: &Range<u64>) -> bool {
-        self.regions.iter().any(|region| !region.kind.is_ram() && region.start < range.end && range.start < region.end)
+    /// Whether every page of `range` is of `kind`. An empty range is.
+    pub fn is_all(&self, range: &Range<u64>, kind: MemoryKind) -> bool {
+        let mut position = range.start;
+        for region in self.regions.iter().filter(|region| region.kind == kind) {
+            if (region.start..region.end).contains(&position) {
+                position = region.end;
+            }
+        }
+        position >= range.end
     }
 
     fn append(&mut self, region: Region) -> Result<(), TooManyRegions> {
@@ -225,21 +266,35 @@ impl MemoryMap {
         self.regions.try_push(region).map_err(|_| TooManyRegions)
     }
 
-    /// Memory that is or will be free shrinks to whole pages, all else grows; of two others that share a page, the first has it.
+    /// Free and low memory shrinks to whole pages, all else grows; a page that two others share goes to the higher kind.
     fn round_to_pages(&mut self) {
-        let mut taken = 0;
-        for region in &mut self.regions {
-            if region.kind.shrinks() {
-                region.start = region.start.checked_next_multiple_of(PAGE_SIZE).unwrap_or(ADDRESS_LIMIT).max(taken);
-                region.end = round_down(region.end);
+        let mut rounded = MemoryMap::default();
+        for region in &self.regions {
+            let (start, end) = if region.kind.shrinks() {
+                (round_up(region.start), round_down(region.end))
             } else {
-                region.start = round_down(region.start).max(taken);
-                region.end = region.end.checked_next_multiple_of(PAGE_SIZE).unwrap_or(ADDRESS_LIMIT);
+                (round_down(region.start), round_up(region.end))
+            };
+            let mut region = Region { start, end, kind: region.kind };
+            while let Some(last) = rounded.regions.last_mut().filter(|last| last.end > region.start) {
+                if last.kind >= region.kind {
+                    region.start = last.end;
+                } else {
+                    last.end = region.start;
+                    if last.start >= last.end {
+                        rounded.regions.pop();
+                    }
+                }
             }
-            taken = taken.max(region.end);
+            // There are never more regions after rounding than before.
+            let _ = rounded.append(region);
         }
-        self.regions.retain(|region| region.start < region.end);
+        *self = rounded;
     }
+}
+
+fn round_up(address: u64) -> u64 {
+    address.checked_next_multiple_of(PAGE_SIZE).unwrap_or(ADDRESS_LIMIT)
 }
 
 fn round_down(address: u64) -> u64 {

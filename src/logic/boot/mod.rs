@@ -13,5 +13,5 @@ pub mod tags;
 mod tests;
 
 pub use command_line::CommandLine;
-pub use info::{BootError, BootInfo, Firmware, Module, Rsdp, parse};
+pub use info::{BootError, BootInfo, Firmware, Module, Rsdp, display_alone, parse};
 pub use memory_map::{MemoryKind, MemoryMap, Region};

@@ -9,7 +9,7 @@ use crate::display::{Display, Framebuffer};
 use proptest::prelude::*;
 use std::ops::Range;
 
-const INFORMATION: u64 = 0x9000;
+const INFORMATION: u64 = 0x20_1000;
 const KERNEL: Range<u64> = 0x10_0000..0x20_0000;
 
 /// Bytes at an address that is a multiple of eight, as a loader must place them.
@@ -26,12 +26,16 @@ impl Aligned {
     }
 
     fn parse(&self) -> Result<BootInfo, BootError> {
+        self.with_bytes(|bytes| parse(bytes, INFORMATION, KERNEL, 1000))
+    }
+
+    fn with_bytes<T>(&self, use_them: impl FnOnce(&[u8]) -> T) -> T {
         let bytes: Vec<u8> = self.0.iter().flat_map(|word| word.to_ne_bytes()).take(self.1).collect();
         // A slice of the right alignment without `unsafe`: search a buffer for it.
         let mut buffer = vec![0_u8; bytes.len() + 8];
         let offset = buffer.as_ptr().align_offset(8);
         buffer[offset..offset + bytes.len()].copy_from_slice(&bytes);
-        parse(&buffer[offset..offset + bytes.len()], INFORMATION, KERNEL, 1000)
+        use_them(&buffer[offset..offset + bytes.len()])
     }
 }
 
@@ -108,11 +112,11 @@ fn a_structure_of_the_crates_own_builder_is_understood() {
     assert_eq!(
         kinds,
         [
-            (0, 0x9000, LowMemory),
-            (0x9000, 0xa000, BootInformation),
-            (0xa000, 0xa_0000, LowMemory),
+            (0, 0xa_0000, LowMemory),
             (0x10_0000, 0x20_0000, Kernel),
-            (0x20_0000, 0x30_0000, Usable),
+            (0x20_0000, 0x20_1000, Usable),
+            (0x20_1000, 0x20_2000, BootInformation),
+            (0x20_2000, 0x30_0000, Usable),
             (0x30_0000, 0x30_2000, Module),
             (0x30_2000, 0x110_0000, Usable),
         ]
@@ -183,17 +187,67 @@ fn without_memory_there_is_an_error_and_upper_memory_will_do() {
     assert_eq!(parse_tags(&[memory_map(&[])]).unwrap_err(), BootError::NoUsableMemory);
     assert_eq!(parse_tags(&[memory_map(&[(0, 0x20_0000, 1)])]).unwrap_err(), BootError::NoUsableMemory);
     let basic = (4, [640_u32.to_le_bytes(), 0x1_0000_u32.to_le_bytes()].concat());
-    assert_eq!(parse_tags(&[basic]).unwrap().memory.usable_bytes(), 63 << 20);
+    assert_eq!(
+        parse_tags(&[basic]).unwrap().memory.usable_bytes(),
+        (63 << 20) - PAGE_SIZE,
+        "less the information's page"
+    );
     assert_eq!(parse_tags(&[(6, vec![0; 20])]).unwrap_err(), BootError::NoMemoryMap);
     let foreign = [48_u32.to_le_bytes(), 0_u32.to_le_bytes()].concat();
     assert_eq!(parse_tags(&[(6, [foreign, vec![0; 48]].concat())]).unwrap_err(), BootError::NoMemoryMap);
 }
 
 #[test]
-fn a_kernel_in_reserved_memory_is_noticed() {
-    let info = parse_tags(&[memory_map(&[(0, 0x800_0000, 1), (0x1f_f000, 0x1000, 4)])]).unwrap();
-    assert!(info.kernel_in_reserved_memory);
-    assert!(!parse_tags(&[plain_memory()]).unwrap().kernel_in_reserved_memory);
+fn a_kernel_outside_usable_memory_is_noticed() {
+    let outside =
+        |entries: &[(u64, u64, u32)]| parse_tags(&[memory_map(entries)]).unwrap().loaded_outside_usable_memory;
+    assert!(!outside(&[(0, 0x800_0000, 1)]));
+    assert!(outside(&[(0, 0x800_0000, 1), (0x1f_f000, 0x1000, 4)]), "in ACPI storage");
+    assert!(outside(&[(0, 0x800_0000, 1), (0x1f_f000, 0x1000, 3)]), "in ACPI tables");
+    assert!(outside(&[(0x18_0000, 0x800_0000, 1)]), "where there is nothing");
+}
+
+#[test]
+fn a_module_that_shares_memory_is_left_out() {
+    let with_module = |start: u32, end: u32| {
+        let module = (3, [start.to_le_bytes(), end.to_le_bytes()].concat());
+        let memory = memory_map(&[(0, 0x800_0000, 1), (0x40_0000, 0x1000, 2)]);
+        let info = parse_tags(&[memory, module]).unwrap();
+        (info.modules.len(), info.tags_left_out)
+    };
+    assert_eq!(with_module(0x30_0000, 0x31_0000), (1, 0));
+    assert_eq!(with_module(0x30_0000, 0x30_0000), (1, 0), "an empty one");
+    assert_eq!(with_module(0x1f_0000, 0x21_0000), (0, 1), "with the kernel");
+    assert_eq!(with_module(0x3f_0000, 0x41_0000), (0, 1), "with reserved memory");
+}
+
+#[test]
+fn a_framebuffer_in_memory_is_not_used() {
+    let mut tag = framebuffer_tag(1, &[16, 8, 8, 8, 0, 8]);
+    tag.1[..8].copy_from_slice(&0x10_0000_u64.to_le_bytes());
+    let info = parse_tags(&[plain_memory(), tag.clone()]).unwrap();
+    assert_eq!((info.display, info.tags_left_out), (Display::None, 1));
+    let aligned = Aligned::new(&structure(&[tag]));
+    assert_eq!(aligned.with_bytes(|bytes| display_alone(bytes, &KERNEL)), Display::None);
+}
+
+#[test]
+fn a_display_is_found_even_where_the_rest_is_of_no_use() {
+    let alone =
+        |tags: &[(u32, Vec<u8>)]| Aligned::new(&structure(tags)).with_bytes(|bytes| display_alone(bytes, &KERNEL));
+    assert_eq!(alone(&[]), Display::TEXT_80X25);
+    assert_eq!(alone(&[(12, vec![0; 8])]), Display::None);
+    assert!(matches!(alone(&[framebuffer_tag(1, &[16, 8, 8, 8, 0, 8])]), Display::Framebuffer(_)));
+}
+
+#[test]
+fn a_page_that_two_kinds_share_goes_to_the_one_that_is_never_freed() {
+    let mut builder = MapBuilder::default();
+    let mut map = MemoryMap::default();
+    builder.add(0x3000..0x3500, MemoryKind::BootInformation).unwrap();
+    builder.add(0x3500..0x5000, MemoryKind::Module).unwrap();
+    builder.build(&mut map).unwrap();
+    assert_eq!(map.regions(), [Region { start: 0x3000, end: 0x5000, kind: MemoryKind::Module }]);
 }
 
 #[test]
@@ -217,7 +271,17 @@ fn too_many_entries_are_an_error() {
 
 fn any_kind() -> impl Strategy<Value = MemoryKind> {
     use MemoryKind::*;
-    prop::sample::select(vec![Usable, Usable, Reserved, AcpiReclaimable, AcpiNvs, Bad, Kernel])
+    prop::sample::select(vec![
+        Usable,
+        AcpiReclaimable,
+        LowMemory,
+        BootInformation,
+        Module,
+        Kernel,
+        AcpiNvs,
+        Reserved,
+        Bad,
+    ])
 }
 
 proptest! {
@@ -226,6 +290,7 @@ proptest! {
     fn the_sweep_agrees_with_looking_at_every_address(
         entries in prop::collection::vec((0_u64..0x20000, 0_u64..0x8000, any_kind()), 0..24),
     ) {
+        use MemoryKind::*;
         let mut builder = MapBuilder::default();
         for (start, length, kind) in &entries {
             builder.add(*start..start + length, *kind).unwrap();
@@ -234,25 +299,28 @@ proptest! {
         builder.build(&mut map).unwrap();
         for pair in map.regions().windows(2) {
             prop_assert!(pair[0].end <= pair[1].start);
+            prop_assert!(pair[0].end < pair[1].start || pair[0].kind != pair[1].kind, "neighbours are merged");
         }
         for region in map.regions() {
             prop_assert!(region.start < region.end && region.start % PAGE_SIZE == 0 && region.end % PAGE_SIZE == 0);
         }
         let kind_at = |address: u64| {
-            entries.iter().filter(|(start, length, _)| (*start..start + length).contains(&address)).map(|entry| entry.2).max()
+            let covering = |kind| entries.iter().any(|(start, length, of)| of == kind && (*start..start + length).contains(&address));
+            let counts = |kind: &&MemoryKind| **kind != LowMemory || covering(&Usable);
+            [Bad, Reserved, AcpiNvs, Kernel, Module, BootInformation, LowMemory, AcpiReclaimable, Usable]
+                .iter().filter(counts).find(|kind| covering(kind)).copied()
         };
         for page in (0..0x30000).step_by(PAGE_SIZE as usize) {
             let said = map.regions().iter().find(|region| (region.start..region.end).contains(&page)).map(|region| region.kind);
             // Kinds change only at entries' bounds, so those addresses and the page's own stand for all of its bytes.
-            let inside = entries.iter().flat_map(|(start, length, _)| [*start, start + length]).chain([page]);
-            let kinds: Vec<_> = inside.filter(|address| address / PAGE_SIZE == page / PAGE_SIZE).map(kind_at).collect();
-            if kinds.iter().all(|kind| *kind == Some(MemoryKind::Usable)) {
-                prop_assert_eq!(said, Some(MemoryKind::Usable));
+            let bounds = entries.iter().flat_map(|(start, length, _)| [*start, start + length]).chain([page]);
+            let kinds: Vec<_> = bounds.filter(|address| address / PAGE_SIZE == page / PAGE_SIZE).map(kind_at).collect();
+            let expected = if kinds.iter().all(|kind| *kind == kinds[0]) {
+                kinds[0]
             } else {
-                prop_assert_ne!(said, Some(MemoryKind::Usable));
-                let highest = kinds.iter().flatten().filter(|kind| **kind != MemoryKind::Usable).max();
-                prop_assert_eq!(said.is_some(), highest.is_some());
-            }
+                kinds.into_iter().flatten().filter(|kind| !matches!(kind, Usable | LowMemory)).max()
+            };
+            prop_assert_eq!(said, expected, "page {:#x}", page);
         }
     }
 
