@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 level=${1:-test}
 # Program or file that proves the package is there, and the package.
-build=(nasm:nasm xorriso:xorriso mformat:mtools grub-mkrescue:grub-common strip:binutils cc:gcc /usr/include/stdio.h:libc6-dev
+build=(nasm:nasm xorriso:xorriso mformat:mtools grub-mkrescue:grub-common xz:xz-utils strip:binutils cc:gcc /usr/include/stdio.h:libc6-dev
     /usr/lib/grub/i386-pc/boot.img:grub-pc-bin /usr/lib/grub/x86_64-efi/moddep.lst:grub-efi-amd64-bin)
 run=(qemu-system-x86_64:qemu-system-x86)
 # The window that QEMU opens for a person.
