@@ -84,20 +84,23 @@ fn memory_is_counted_alike_at_both_doors() {
 }
 
 #[test]
-fn eight_mib_of_memory_are_enough_for_the_raw_image() {
-    boot_to_ready(Machine::raw().memory_mib(8));
+fn four_mib_of_memory_are_enough_at_both_doors() {
+    for memory_mib in [8, 4] {
+        boot_to_ready(Machine::raw().memory_mib(memory_mib));
+        boot_to_ready(Machine::iso().memory_mib(memory_mib));
+    }
 }
 
 #[test]
 fn little_memory_is_enough_or_is_refused_by_our_loader() {
-    for memory_mib in [4, 3, 2, 1] {
+    for memory_mib in [3, 2, 1] {
         boots_or_says_why_not(Machine::raw().memory_mib(memory_mib));
     }
 }
 
 #[test]
 fn little_memory_is_enough_or_is_refused_under_grub() {
-    for memory_mib in [16, 8, 4] {
+    for memory_mib in [3, 2] {
         boots_or_says_why_not(Machine::iso().memory_mib(memory_mib));
     }
 }
