@@ -31,10 +31,10 @@ exec $(command -v mformat) -N 45524553 "\$@"
 SCRIPT
 chmod 755 "$work/bin/mformat"
 echo "iso: composing $output"
-# Only what grub.cfg uses, and what GRUB itself loads to find it on CDs and sticks of either partition table.
+# Only what grub.cfg uses, and what GRUB itself loads to find it; it complains of each kind of partition table that is left out.
 if ! TMPDIR=$work/tmp PATH=$work/bin:$PATH grub-mkrescue --output="$work/os.iso" \
     --locales= --fonts= --themes= --compress=xz \
-    --install-modules="multiboot2 normal all_video part_msdos part_gpt part_apple iso9660 fat keystatus test echo configfile" \
+    --install-modules="multiboot2 normal all_video part_msdos part_gpt part_apple part_acorn part_amiga part_bsd part_dfly part_dvh part_plan part_sun part_sunpc iso9660 fat keystatus test echo configfile" \
     --modules= "$work/root" -- -volid ERES \
     -volume_date all_file_dates "=$SOURCE_DATE_EPOCH" -volume_date uuid 2026010100000000 \
     >"$work/log" 2>&1; then

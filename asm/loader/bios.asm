@@ -40,6 +40,7 @@ call_bios:
         mov ss, ax
         mov es, [bios_es]
         mov eax, [.eax]
+        stc                             ; what a BIOS does not know, some just return from
         sti
         db 0CDh                         ; INT
 .vector:

@@ -51,6 +51,9 @@ load_payload:
 .wanted:
         push edi
         call read_sectors
+        push eax
+        call open_a20                   ; some BIOSes close the gate in a disk read: the copy would land on ourselves
+        pop eax
         pop edi
         add [next_lba], eax
         shl eax, 9

@@ -136,6 +136,9 @@ extended_memory:
         jnz .return
         mov eax, ecx
         mov ebx, edx
+        or ecx, edx                     ; clears the carry
+        jnz .return
+        stc                             ; no memory at all is no answer
 .return:
         ret
 

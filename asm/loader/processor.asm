@@ -35,15 +35,17 @@ open_a20:
         call a20_is_open
         je .return
 .keyboard_controller:
-        mov bl, 0ADh                    ; keyboard off, so that no key lands in the answer
+        mov bl, 0ADh                    ; keyboard off, so that no key lands in the answer,
         call keyboard_controller_command
+        call keyboard_controller_ready
+        in al, 60h                      ; and one that has landed already is dropped
         mov bl, 0D0h                    ; read the output port
         call keyboard_controller_command
         mov dl, 1
         mov dh, 1
         call keyboard_controller_wait
         in al, 60h
-        or al, 2
+        or al, 3                        ; bit 1 is the gate; a 0 in bit 0 would reset the machine
         mov bh, al
         mov bl, 0D1h                    ; write the output port
         call keyboard_controller_command

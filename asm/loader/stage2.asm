@@ -129,7 +129,6 @@ protected_mode_entry:
         call load_payload
         mov esi, initramfs
         call load_payload
-        call open_a20                   ; some BIOSes close the gate again in a disk read
         call clear_kernel_bss
         call check_payloads
         call find_rsdp

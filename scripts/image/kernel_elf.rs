@@ -56,10 +56,10 @@ pub fn flatten(file: &[u8]) -> Result<FlatKernel> {
     let wishes = multiboot_header::read(&bytes)?;
     let entry = match wishes.entry {
         Some(physical) => physical.into(),
-        None => physical_entry(&segments, header.e_entry),
+        None => physical_entry(&segments, header.e_entry).ok_or_else(|| outside(header.e_entry))?,
     };
     if !segments.iter().any(|segment| (segment.start..segment.end).contains(&entry)) {
-        return Err(format!("the entry {entry:#x} is outside the kernel"));
+        return Err(outside(entry));
     }
     Ok(FlatKernel {
         load_address: address(first.start)?,
@@ -106,15 +106,16 @@ fn flat_bytes(segments: &[Segment], load_address: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// GRUB takes `e_entry` for virtual and finds the segment that holds it; where none does, it is physical already.
-fn physical_entry(segments: &[Segment], entry: u64) -> u64 {
-    segments
-        .iter()
-        .find_map(|segment| {
-            let offset = entry.checked_sub(segment.virtual_start)?;
-            (offset < segment.end - segment.start).then_some(segment.start + offset)
-        })
-        .unwrap_or(entry)
+fn outside(entry: u64) -> String {
+    format!("the entry {entry:#x} is outside the kernel")
+}
+
+/// The physical address of `e_entry`, which as in GRUB is a virtual address in one of the segments.
+fn physical_entry(segments: &[Segment], entry: u64) -> Option<u64> {
+    segments.iter().find_map(|segment| {
+        let offset = entry.checked_sub(segment.virtual_start)?;
+        (offset < segment.end - segment.start).then_some(segment.start + offset)
+    })
 }
 
 fn address(value: u64) -> Result<u32> {
@@ -169,7 +170,7 @@ mod tests {
     fn the_entry_is_translated_from_virtual_to_physical() {
         let entry = |address| flatten(&elf_file(address, &good_loads())).map(|kernel| kernel.entry);
         assert_eq!(entry(HIGH_HALF + 0x20_0002), Ok(0x20_0002));
-        assert_eq!(entry(0x20_0002), Ok(0x20_0002));
+        assert!(entry(0x20_0002).unwrap_err().contains("outside"), "physical where the segment is not");
         assert!(entry(HIGH_HALF).unwrap_err().contains("outside"));
         assert!(entry(0x10_1000).unwrap_err().contains("outside"));
         let mut loads = good_loads();

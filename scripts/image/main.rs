@@ -12,6 +12,7 @@ mod multiboot_header;
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -25,11 +26,10 @@ const USAGE: &str = "usage:
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    match run(&arguments) {
-        Ok(output) => {
-            println!("{output}");
-            ExitCode::SUCCESS
-        }
+    let printed = run(&arguments)
+        .and_then(|output| writeln!(io::stdout(), "{output}").map_err(|error| format!("standard output: {error}")));
+    match printed {
+        Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("image: {message}");
             ExitCode::FAILURE

@@ -3,6 +3,7 @@
 //! They tell apart a fault of the harness from one of the system, and need no image.
 
 use crate::harness::{Machine, Mode};
+use std::thread;
 use std::time::Duration;
 use std::{env, fs, process};
 
@@ -88,6 +89,7 @@ fn a_chord_is_one_key_and_a_held_key_repeats() {
     machine.hold_key("x");
     machine.expect_prompt("Txxx");
     machine.release_key("x");
+    thread::sleep(Duration::from_secs(1)); // presses under way are echoed
     machine.expect_silence(Duration::from_millis(200));
 }
 

@@ -274,11 +274,15 @@ impl Machine {
         let held = Arc::new(AtomicBool::new(true));
         let (name, still_held) = (key.to_string(), held.clone());
         thread::spawn(move || {
-            while still_held.load(Ordering::Relaxed) {
-                let pressed = lock(&control).execute("input-send-event", key_event(&name, true));
-                if pressed.is_err() {
+            loop {
+                // The flag is looked at under the lock that the release takes, so no press comes after it.
+                let mut control = lock(&control);
+                if !still_held.load(Ordering::Relaxed)
+                    || control.execute("input-send-event", key_event(&name, true)).is_err()
+                {
                     break;
                 }
+                drop(control);
                 thread::sleep(KEY_REPEAT);
             }
         });
@@ -291,8 +295,6 @@ impl Machine {
         let index = self.held_keys.iter().position(|(name, _)| name == key);
         let index = index.unwrap_or_else(|| panic!("{key:?} is not held"));
         self.held_keys.swap_remove(index).1.store(false, Ordering::Relaxed);
-        // The repeating thread may press it once more after it has looked at the flag.
-        thread::sleep(KEY_REPEAT * 2);
         self.qmp("input-send-event", key_event(key, false));
     }
 

@@ -113,10 +113,10 @@ impl Transcript {
         self.wait(limit, |state| printable(&state.unfinished).contains(text).then_some(()))
     }
 
-    /// Whether nothing at all arrives for `period`.
+    /// Whether nothing at all arrives for `period`, from an emulator that runs.
     pub fn is_silent_for(&self, period: Duration) -> bool {
         let before = self.state().bytes_seen;
-        self.wait(period, |state| (state.bytes_seen != before).then_some(())).is_err()
+        self.wait(period, |state| (state.bytes_seen != before).then_some(())) == Err(Miss::TimedOut)
     }
 
     /// The complete lines so far.
