@@ -9,7 +9,7 @@ unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET
 
 scripts/setup.sh build
 mkdir -p build
-# Where registry sources are unpacked, under whatever registry's name, becomes /registry; this directory becomes nothing.
+# Where registry sources are unpacked, under whatever registry's name, becomes /registry; and this directory /eres.
 cargo fetch --quiet --locked
 home=${CARGO_HOME:-$HOME/.cargo}
 remap="\"--remap-path-prefix=$PWD=/eres\""

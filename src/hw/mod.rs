@@ -15,7 +15,8 @@ mod window;
 
 use x86_64::{PhysAddr, VirtAddr};
 
-/// Where the first 4 GiB of physical memory are mapped, writable and not executable (`asm/entry.asm`).
+/// Where the first 4 GiB of physical memory are mapped: not executable, and writable but for the kernel's code and
+/// constants (`asm/entry.asm`).
 const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;
 
 /// Where the kernel image is mapped: physical 0 and up.
