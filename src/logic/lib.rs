@@ -5,5 +5,6 @@
 pub mod boot;
 pub mod display;
 pub mod log_ring;
+pub mod sync;
 pub mod time;
 pub mod tty;
