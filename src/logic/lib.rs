@@ -6,5 +6,6 @@ pub mod boot;
 pub mod display;
 pub mod log_ring;
 pub mod sync;
+pub mod mem;
 pub mod time;
 pub mod tty;
