@@ -2,6 +2,8 @@
 
 #![cfg_attr(not(test), no_std)]
 
+extern crate alloc;
+
 pub mod boot;
 pub mod display;
 pub mod log_ring;
