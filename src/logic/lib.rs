@@ -6,6 +6,7 @@ extern crate alloc;
 
 pub mod boot;
 pub mod display;
+pub mod irq;
 pub mod log_ring;
 pub mod sync;
 pub mod mem;

@@ -44,6 +44,8 @@ pub enum Rank {
     Console,
     /// The serial port.
     Serial,
+    /// Interrupt lines and their controllers: taken whatever else is held, and takes nothing.
+    Interrupts,
 }
 
 /// Locks that one processor may hold at a time.
