@@ -2,10 +2,15 @@
 
 #![allow(unsafe_code, reason = "this is the room for it; tests/house.rs has the list")]
 
+pub mod apic;
 pub mod boot;
 pub mod cpu;
 mod gdt;
+mod ioapic;
+pub mod irq;
 pub mod lock;
+pub mod mmio;
+mod pic;
 pub mod pit;
 pub mod port;
 pub mod provoke;

@@ -24,6 +24,15 @@ static USED: AtomicUsize = AtomicUsize::new(0);
 /// Maps `bytes` bytes of physical memory at `address`, writable, not executable where the CPU can say so. `None` if the
 /// window is full, `bytes` is 0, or the processor has no such addresses: a page-table entry with one of them faults.
 pub(super) fn map(address: PhysAddr, bytes: u64) -> Option<VirtAddr> {
+    map_with(address, bytes, PageTableFlags::empty())
+}
+
+/// The same, never cached: for registers.
+pub(super) fn map_uncached(address: PhysAddr, bytes: u64) -> Option<VirtAddr> {
+    map_with(address, bytes, PageTableFlags::NO_CACHE | PageTableFlags::WRITE_THROUGH)
+}
+
+fn map_with(address: PhysAddr, bytes: u64, caching: PageTableFlags) -> Option<VirtAddr> {
     let end = address.as_u64().checked_add(bytes)?;
     if end > 1 << physical_address_bits() {
         return None;
@@ -35,7 +44,7 @@ pub(super) fn map(address: PhysAddr, bytes: u64) -> Option<VirtAddr> {
         .ok()?;
     let table = (&raw const pd_window).addr() as u64 - KERNEL_BASE + DIRECT_MAP;
     let table = VirtAddr::new(table).as_mut_ptr::<PageTableEntry>();
-    let flags = PageTableFlags::PRESENT | PageTableFlags::WRITABLE | PageTableFlags::HUGE_PAGE | no_execute();
+    let flags = PageTableFlags::PRESENT | PageTableFlags::WRITABLE | PageTableFlags::HUGE_PAGE | no_execute() | caching;
     for page in 0..pages {
         let mut entry = PageTableEntry::new();
         entry.set_addr(address - offset + page as u64 * PAGE, flags);
