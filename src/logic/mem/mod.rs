@@ -1,5 +1,6 @@
 //! Memory management: which frames are free, which pages they appear at, which kernel addresses are taken.
 
+pub mod areas;
 pub mod frames;
 pub mod page_table;
 
