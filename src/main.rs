@@ -7,6 +7,7 @@
 #![no_main]
 
 mod drivers;
+mod finish;
 mod hw;
 mod panic;
 mod provoke;
@@ -28,9 +29,11 @@ extern "C" fn kernel_main(information: u32, entry_tsc: u64) -> ! {
     match boot::information(information, entry_tsc) {
         Ok(info) => {
             drivers::console::attach(info);
+            hw::acpi::init(info);
             report(info, stopwatch);
             provoke::as_asked(info);
             log::info!("ready");
+            finish::as_asked(info);
         }
         Err(error) => {
             drivers::console::attach_display(boot::display(information));
@@ -72,10 +75,6 @@ fn report(info: &BootInfo, stopwatch: Stopwatch) {
     }
     for module in &info.modules {
         log::info!("module: {}, {} B at {:#x}", module.arguments, module.size(), module.start);
-    }
-    match info.rsdp {
-        Some(rsdp) => log::info!("ACPI: revision {}, root table at {:#x}", rsdp.revision, rsdp.root_table),
-        None => log::info!("ACPI: none"),
     }
     if info.tags_left_out > 0 {
         log::warn!("{} malformed or unusable tags in the boot information were left out", info.tags_left_out);

@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "this is the room for it; tests/house.rs has the list")]
 
 pub mod apic;
+pub mod acpi;
 pub mod boot;
 pub mod cpu;
 mod gdt;
@@ -13,6 +14,7 @@ pub mod mmio;
 mod pic;
 pub mod pit;
 pub mod port;
+pub mod power;
 pub mod provoke;
 pub mod trap;
 pub mod video;

@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+pub mod acpi;
 pub mod boot;
 pub mod display;
 pub mod irq;

@@ -7,6 +7,7 @@ mod doors;
 mod faults;
 mod harness;
 mod limits;
+mod power;
 mod screens;
 mod stand_in;
 
