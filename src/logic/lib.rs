@@ -5,6 +5,7 @@
 extern crate alloc;
 
 pub mod acpi;
+pub mod backtrace;
 pub mod boot;
 pub mod display;
 pub mod irq;
@@ -12,5 +13,6 @@ pub mod log_ring;
 pub mod mem;
 pub mod sched;
 pub mod sync;
+pub mod symbols;
 pub mod time;
 pub mod tty;
