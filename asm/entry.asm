@@ -218,6 +218,7 @@ long_mode:
 ; The higher half: own stack and GDT there, identity map gone, then Rust.
 section .text progbits alloc exec nowrite align=16
 bits 64
+global entry_high:function
 entry_high:
     lgdt [rel gdt_high_pointer]
     mov eax, DATA_SELECTOR

@@ -2,11 +2,14 @@
 ;
 ; The stubs make all frames alike (vector, error code, then what the CPU pushed) and save every general register; the
 ; layout is `TrapFrame` in src/hw/trap.rs. Exceptions are final for now, so nothing is restored.
+; Two words that look like a function's frame are pushed below, so that backtraces run on into the interrupted code.
 
 extern trap_entry
 global trap_stubs
+global trap_return
 
 EXCEPTIONS equ 32
+FRAME_RIP  equ 17 * 8               ; of TrapFrame
 
 section .text progbits alloc exec nowrite align=16
 bits 64
@@ -27,6 +30,7 @@ stub_%1:
 %assign vector vector + 1
 %endrep
 
+global save_and_call:function
 save_and_call:
     push rax
     push rbx
@@ -45,8 +49,12 @@ save_and_call:
     push r15
     cld
     mov rdi, rsp
+    push qword [rdi + FRAME_RIP]
+    push rbp
+    mov rbp, rsp
     and rsp, -16
     call trap_entry
+trap_return:
     ud2
 
 section .rodata progbits alloc noexec nowrite align=8

@@ -22,6 +22,8 @@ fn main() {
     println!("cargo::rerun-if-changed=asm");
     println!("cargo::rerun-if-changed=linker.ld");
     println!("cargo::rerun-if-changed=scripts/build.rs");
+    println!("cargo::rerun-if-changed=scripts/link.sh");
+    println!("cargo::rerun-if-changed=scripts/image/symbols.rs");
     if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
         return;
     }

@@ -16,15 +16,16 @@ remap="\"--remap-path-prefix=$PWD=/eres\""
 for source in "$home"/registry/src/*; do
     remap+=",\"--remap-path-prefix=$source=/registry\""
 done
+target=${CARGO_TARGET_DIR:-target}
+cargo build --quiet --locked --release --bin image
+install -m 755 "$target/release/image" build/image
 echo "kernel: building"
 cargo build --quiet --locked --release --target x86_64-unknown-none --features kernel --bin kernel \
-    --config "target.x86_64-unknown-none.rustflags=[$remap]"
-target=${CARGO_TARGET_DIR:-target}
+    --config "target.x86_64-unknown-none.rustflags=[$remap]" \
+    --config "target.x86_64-unknown-none.linker=\"$PWD/scripts/link.sh\""
 install -m 644 "$target/x86_64-unknown-none/release/kernel" build/kernel.debug.elf
 strip --strip-all -o build/kernel.elf.new build/kernel.debug.elf
 chmod 644 build/kernel.elf.new
 mv build/kernel.elf.new build/kernel.elf
-cargo build --quiet --locked --release --bin image
-install -m 755 "$target/release/image" build/image
 build/image cpio user/root build/initramfs.cpio
 echo "kernel: build/kernel.elf, $(stat -c %s build/kernel.elf) bytes"

@@ -1,4 +1,5 @@
-//! The host tool that composes what Eres boots from: raw disk images, initramfs archives, and a look into an image.
+//! The host tool that composes what Eres boots from: raw disk images, initramfs archives, the kernel's symbol table, and a look
+//! into an image.
 //!
 //! Invariants: the same inputs give the same bytes; an output file is either the old one or the whole new one; bad
 //! input is one line on standard error and exit status 1, never a panic.
@@ -9,6 +10,7 @@ mod kernel_elf;
 mod layout;
 mod mbr;
 mod multiboot_header;
+mod symbols;
 
 use std::ffi::OsString;
 use std::fs;
@@ -22,7 +24,8 @@ type Result<T> = std::result::Result<T, String>;
 const USAGE: &str = "usage:
   image raw --sector FILE --stage2 FILE --kernel ELF [--initramfs FILE] [--command-line TEXT] [--text] --output FILE
   image cpio DIRECTORY OUTPUT
-  image layout IMAGE";
+  image layout IMAGE
+  image symbols ELF OUTPUT";
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -44,6 +47,7 @@ fn run(arguments: &[OsString]) -> Result<String> {
         (Some("raw"), options) => raw(options),
         (Some("cpio"), [directory, output]) => cpio_archive(Path::new(directory), Path::new(output)),
         (Some("layout"), [image]) => layout::describe(&read(Path::new(image))?),
+        (Some("symbols"), [kernel, output]) => symbol_table(Path::new(kernel), Path::new(output)),
         _ => Err(USAGE.to_string()),
     }
 }
@@ -77,6 +81,13 @@ fn cpio_archive(directory: &Path, output: &Path) -> Result<String> {
     let archive = cpio::archive(&entries)?;
     write(output, &archive)?;
     Ok(format!("{}: {} bytes, {} entries", output.display(), archive.len(), entries.len()))
+}
+
+fn symbol_table(kernel: &Path, output: &Path) -> Result<String> {
+    let (table, functions) =
+        symbols::table(&read(kernel)?).map_err(|message| format!("{}: {message}", kernel.display()))?;
+    write(output, &table)?;
+    Ok(format!("{}: {} bytes, {functions} functions", output.display(), table.len()))
 }
 
 /// What `image raw` was told.
@@ -152,7 +163,9 @@ mod tests {
 
     #[test]
     fn wrong_command_lines_are_answered_with_the_reason() {
-        for words in [&[][..], &["raw"], &["cpio", "x"], &["layout"], &["paint"], &["raw", "--paint"]] {
+        for words in
+            [&[][..], &["raw"], &["cpio", "x"], &["layout"], &["symbols", "x"], &["paint"], &["raw", "--paint"]]
+        {
             assert!(line(words).unwrap_err().contains("usage:"), "{words:?}");
         }
         assert!(line(&["raw", "--sector"]).unwrap_err().contains("--sector needs a value"));
