@@ -276,7 +276,7 @@ gdt_high_pointer:
     dw gdt_end - gdt - 1
     dq gdt
 
-section .bss nobits alloc noexec write align=4096
+section .bss.init nobits alloc noexec write align=4096
 IMAGE_TABLES equ 4                  ; 8 MiB from physical 0: linker.ld asserts that the image ends before
 pml4:        resb 4096
 pdpt_low:    resb 4096

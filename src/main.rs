@@ -6,14 +6,16 @@
 #![no_std]
 #![no_main]
 
+extern crate alloc;
+
 mod drivers;
 mod finish;
 mod hw;
 mod panic;
+mod proc;
 mod provoke;
 
 use hw::boot;
-use hw::pit::Stopwatch;
 use logic::boot::BootInfo;
 use logic::display::Display;
 
@@ -21,30 +23,55 @@ use logic::display::Display;
 #[allow(unsafe_code, reason = "the one symbol that the assembly calls")]
 #[unsafe(no_mangle)]
 extern "C" fn kernel_main(information: u32, entry_tsc: u64) -> ! {
-    hw::trap::install();
-    let stopwatch = Stopwatch::start();
+    hw::startup::boot_cpu();
+    hw::clock::begin(entry_tsc);
     drivers::console::start();
     log::info!("Eres OS {} (x86_64)", env!("CARGO_PKG_VERSION"));
 
-    match boot::information(information, entry_tsc) {
-        Ok(info) => {
-            drivers::console::attach(info);
-            hw::acpi::init(info);
-            report(info, stopwatch);
-            provoke::as_asked(info);
-            log::info!("ready");
-            finish::as_asked(info);
-        }
-        Err(error) => {
-            drivers::console::attach_display(boot::display(information));
-            log::error!("{error}");
-        }
+    let info = match boot::information(information, entry_tsc) {
+        Ok(info) => info,
+        Err(error) => stop(boot::display(information), &error),
+    };
+    // Before free memory is given out: some firmware leaves its tables there.
+    let platform = hw::acpi::init(info);
+    if hw::paging::install(info).is_err() {
+        stop(info.display, &"E37 there is not enough memory for the page tables");
     }
+    drivers::console::attach(info);
+    hw::irq::init(platform);
+    hw::clock::add_references(platform);
+    hw::startup::finish(info);
+    report(info);
+    hw::clock::start(platform);
+    hw::timer::begin();
+    hw::timer::init_bsp();
+    hw::ipi::init();
+    proc::scheduler::start_boot_cpu();
+    let main = proc::spawn("main", proc::Priority::NORMAL, || main_thread(info));
+    if main.is_err() {
+        stop(info.display, &"E38 there is not enough memory for the first thread");
+    }
+    proc::scheduler::idle()
+}
+
+/// What goes on when threads can run.
+fn main_thread(info: &'static BootInfo) {
+    proc::scheduler::start_other_cpus(info, hw::acpi::platform());
+    report_time(info);
+    provoke::as_asked(info);
+    log::info!("ready");
+    finish::as_asked(info);
+}
+
+/// Says on every console that there is why the kernel cannot go on.
+fn stop(display: Display, error: &dyn core::fmt::Display) -> ! {
+    drivers::console::attach_display(display);
+    log::error!("{error}");
     hw::cpu::halt()
 }
 
 /// Tells in a few lines what was found: the proof that the kernel has read and understood its boot information.
-fn report(info: &BootInfo, stopwatch: Stopwatch) {
+fn report(info: &BootInfo) {
     const MIB: u64 = 1 << 20;
     log::info!("loader: {}", if info.loader.is_empty() { "unnamed" } else { &info.loader });
     if !info.command_line.as_str().is_empty() {
@@ -82,12 +109,11 @@ fn report(info: &BootInfo, stopwatch: Stopwatch) {
     if info.loaded_outside_usable_memory {
         log::warn!("the kernel or a module was loaded to memory that the firmware does not call usable");
     }
-    report_time(info, stopwatch);
 }
 
 /// The time-stamp counter starts with the machine, so its value at the entry is what firmware and loader took.
-fn report_time(info: &BootInfo, stopwatch: Stopwatch) {
-    let Some(frequency) = stopwatch.tsc_frequency() else {
+fn report_time(info: &BootInfo) {
+    let Some(frequency) = hw::clock::tsc_frequency() else {
         log::warn!("time: no timer to measure the time-stamp counter with; entered at {} ticks", info.entry_tsc);
         return;
     };

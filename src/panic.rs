@@ -2,13 +2,13 @@
 
 use crate::drivers::console;
 use crate::hw;
-use crate::hw::lock::Panicking;
+use crate::hw::lock::{Declared, Panicking};
 use core::panic::PanicInfo;
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     // A panic while panicking has nothing left that it could trust.
-    if let Some(panicking) = Panicking::declare(info) {
+    if let Declared::First(panicking) = Panicking::declare(info) {
         match info.location() {
             Some(place) => console::last_words(
                 &panicking,

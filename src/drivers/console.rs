@@ -5,19 +5,21 @@
 use super::framebuffer::FramebufferText;
 use super::serial::Serial;
 use super::vga::VgaText;
-use crate::hw::lock::{Lock, Panicking};
+use crate::hw::lock::Panicking;
 use core::fmt::{self, Write};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use logic::boot::BootInfo;
 use logic::display::Display;
 use logic::log_ring::LogRing;
+use logic::sync::{IrqLock, Rank};
 use logic::tty::{CellDisplay, TextGrid};
 
 /// Bytes of log that are kept.
 const LOG_BYTES: usize = 32 * 1024;
 
-static CONSOLE: Lock<Console> = Lock::new(Console { serial: None, grid: TextGrid::new(), screen: Screen::None });
-static LOG: Lock<LogRing<LOG_BYTES>> = Lock::new(LogRing::new());
+static CONSOLE: IrqLock<Console> =
+    IrqLock::new(Rank::Console, Console { serial: None, grid: TextGrid::new(), screen: Screen::None });
+static LOG: IrqLock<LogRing<LOG_BYTES>> = IrqLock::new(Rank::Log, LogRing::new());
 static LOGGER: Logger = Logger;
 
 enum Screen {
@@ -73,7 +75,6 @@ pub fn attach(info: &BootInfo) {
 
 /// Adds a display, and tells it all that was said so far.
 pub fn attach_display(display: Display) {
-    let mut console = CONSOLE.lock();
     let (screen, (columns, rows)) = match display {
         Display::None => (None, (0, 0)),
         Display::Text { columns, rows } => {
@@ -89,9 +90,11 @@ pub fn attach_display(display: Display) {
         },
     };
     let Some(screen) = screen else { return };
+    let log = LOG.lock();
+    let mut console = CONSOLE.lock();
     console.screen = screen;
     console.grid.resize(columns, rows);
-    for (level, text) in LOG.lock().records() {
+    for (level, text) in log.records() {
         console.write_on_screen(prefix(level));
         for byte in text {
             console.write_on_screen(char::from(byte).encode_utf8(&mut [0; 4]));
@@ -103,7 +106,7 @@ pub fn attach_display(display: Display) {
 /// Says `message` on every console whoever holds their locks.
 pub fn last_words(panicking: &Panicking, message: fmt::Arguments<'_>) {
     // The console's Write never fails; a message that does has said what it could.
-    let _ = CONSOLE.seize(panicking).write_fmt(message);
+    let _ = panicking.seize(&CONSOLE).write_fmt(message);
 }
 
 struct Logger;

@@ -3,6 +3,7 @@
 //! Invariant: tables are memory that nobody writes while [`init`] runs; it must run before free memory is handed out, since some
 //! firmware leaves tables in what it calls free. Nothing refers to them afterwards.
 
+use super::paging::Caching;
 use super::{direct, window};
 use arrayvec::ArrayVec;
 use core::slice;
@@ -81,7 +82,7 @@ impl Windows {
         }
         let start = address / WINDOW_GRANULE * WINDOW_GRANULE;
         let end = end.checked_next_multiple_of(WINDOW_GRANULE)?;
-        let mapped = window::map(PhysAddr::try_new(start).ok()?, end - start)?;
+        let mapped = window::map(PhysAddr::try_new(start).ok()?, end - start, Caching::WriteBack)?;
         self.0.try_push(Window { start, end, mapped }).ok()?;
         Some(mapped + (address - start))
     }

@@ -1,7 +1,13 @@
-//! The processor itself.
+//! The processor itself: halting, counting, and the protections that it is told to keep.
 
+use logic::mem::page_table::PAGE_ATTRIBUTES;
+use raw_cpuid::{CpuId, CpuIdReaderNative};
 use x86_64::instructions::{hlt, interrupts};
+use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
+use x86_64::registers::model_specific::{Efer, EferFlags, Msr};
 
+/// IA32_PAT (SDM volume 3 section 13.12).
+const PAT: u32 = 0x277;
 /// Stops this processor for good.
 pub fn halt() -> ! {
     interrupts::disable();
@@ -14,4 +20,64 @@ pub fn halt() -> ! {
 pub fn tsc() -> u64 {
     // SAFETY: every 64-bit CPU has RDTSC, and nothing sets CR4.TSD.
     unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+/// What the processor says of itself.
+pub fn identity() -> CpuId<CpuIdReaderNative> {
+    CpuId::new()
+}
+
+/// Whether pages of 1 GiB exist.
+pub(super) fn has_gibibyte_pages() -> bool {
+    identity().get_extended_processor_and_feature_identifiers().is_some_and(|features| features.has_1gib_pages())
+}
+
+/// SDM volume 2, CPUID leaf 80000008h: bits of a physical address; 36 where the leaf is not there.
+pub(super) fn physical_address_bits() -> u32 {
+    let capacity = identity().get_processor_capacity_feature_info();
+    capacity.map_or(36, |capacity| u32::from(capacity.physical_address_bits()).clamp(32, 52))
+}
+
+/// Whether pages can be made not executable: the entry code has enabled it where the CPU has it.
+pub(super) fn has_no_execute() -> bool {
+    Efer::read().contains(EferFlags::NO_EXECUTE_ENABLE)
+}
+
+/// Switches on every protection that this processor has: write protection for the kernel, global pages, SMEP, SMAP, UMIP, and
+/// the page attribute table with write combining.
+pub(super) fn protect() {
+    let features = identity().get_feature_info();
+    let extended = identity().get_extended_feature_info();
+    let mut wanted = Cr4Flags::empty();
+    if let Some(features) = features {
+        wanted.set(Cr4Flags::PAGE_GLOBAL, features.has_pge());
+        if features.has_pat() {
+            // SAFETY: the MSR is there, the entries that are in use keep their meaning, and no mapping uses the new one yet.
+            unsafe { Msr::new(PAT).write(PAGE_ATTRIBUTES) };
+        }
+    }
+    if let Some(extended) = extended {
+        wanted.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, extended.has_smep());
+        wanted.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, extended.has_smap());
+        wanted.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, extended.has_umip());
+    }
+    // SAFETY: each bit is set only where the CPU has the feature; the kernel neither runs nor touches user pages.
+    unsafe { Cr4::update(|flags| flags.insert(wanted)) };
+    // SAFETY: the kernel's page tables say truly what may be written.
+    unsafe { Cr0::update(|flags| flags.insert(Cr0Flags::WRITE_PROTECT)) };
+}
+
+/// The protections that are on, in words.
+pub fn protections() -> impl Iterator<Item = &'static str> {
+    let (cr0, cr4, efer) = (Cr0::read(), Cr4::read(), Efer::read());
+    [
+        (efer.contains(EferFlags::NO_EXECUTE_ENABLE), "NX"),
+        (cr0.contains(Cr0Flags::WRITE_PROTECT), "WP"),
+        (cr4.contains(Cr4Flags::PAGE_GLOBAL), "PGE"),
+        (cr4.contains(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION), "SMEP"),
+        (cr4.contains(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION), "SMAP"),
+        (cr4.contains(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION), "UMIP"),
+    ]
+    .into_iter()
+    .filter_map(|(on, name)| on.then_some(name))
 }

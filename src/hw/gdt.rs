@@ -1,9 +1,8 @@
-//! Segments and the task state: a stack of their own for the exceptions that may come when the current stack is no good.
+//! Segments and task state of a processor: stacks of their own for the exceptions that may come when the current stack is no good.
 //!
 //! Intel SDM volume 3, section 8.7 (task state segment) and 7.14.5 (interrupt stack table).
 
 use core::cell::UnsafeCell;
-use spin::Once;
 use x86_64::VirtAddr;
 use x86_64::instructions::segmentation::{CS, DS, ES, SS, Segment};
 use x86_64::instructions::tables::load_tss;
@@ -17,51 +16,63 @@ pub const NMI_STACK: u16 = 1;
 /// See [`DOUBLE_FAULT_STACK`].
 pub const MACHINE_CHECK_STACK: u16 = 2;
 
-const STACKS: usize = 3;
-const STACK_SIZE: usize = 16 * 1024;
+/// Exceptions with a stack of their own.
+pub const EXCEPTION_STACKS: usize = 3;
 
-/// Memory that only the processor and the code it runs on it use.
+/// The tables of one processor. `repr(C)` keeps them where they are: the processor holds their addresses.
 #[repr(C, align(16))]
-struct Stack(UnsafeCell<[u8; STACK_SIZE]>);
+pub struct Segments {
+    task: UnsafeCell<TaskStateSegment>,
+    table: UnsafeCell<GlobalDescriptorTable>,
+}
 
-// SAFETY: nothing refers to the bytes; the processor pushes to them while it handles an exception.
-unsafe impl Sync for Stack {}
+// SAFETY: only the processor that the tables belong to touches them, in `load` and `set_exception_stacks`, whose callers
+// promise it.
+unsafe impl Sync for Segments {}
 
-static EXCEPTION_STACKS: [Stack; STACKS] = [const { Stack(UnsafeCell::new([0; STACK_SIZE])) }; STACKS];
-
-/// Builds and loads the tables. Does nothing the second time.
-pub fn install() {
-    static TASK: Once<TaskStateSegment> = Once::new();
-    static TABLE: Once<GlobalDescriptorTable> = Once::new();
-    if TABLE.is_completed() {
-        return;
+impl Segments {
+    /// Empty tables.
+    pub const fn new() -> Self {
+        Self { task: UnsafeCell::new(TaskStateSegment::new()), table: UnsafeCell::new(GlobalDescriptorTable::new()) }
     }
-    let task = TASK.call_once(|| {
-        let mut task = TaskStateSegment::new();
-        // The structure is packed: its array can be written as a whole, not lent out.
-        let mut stacks = task.interrupt_stack_table;
-        for (entry, stack) in stacks.iter_mut().zip(&EXCEPTION_STACKS) {
-            *entry = VirtAddr::from_ptr(stack.0.get()) + STACK_SIZE as u64;
-        }
-        task.interrupt_stack_table = stacks;
-        task
-    });
-    let mut selectors = None;
-    let table = TABLE.call_once(|| {
-        let mut table = GlobalDescriptorTable::new();
+
+    /// Builds and loads the tables.
+    ///
+    /// # Safety
+    /// Called once for these tables, by the processor that they are for; `tops` are the upper ends of stacks that
+    /// nothing else uses.
+    pub unsafe fn load(&'static self, tops: [VirtAddr; EXCEPTION_STACKS]) {
+        // SAFETY: as the caller promises.
+        unsafe { self.set_exception_stacks(tops) };
+        // SAFETY: nothing else has a reference to the table: this is called once.
+        let table = unsafe { &mut *self.table.get() };
         let code = table.append(Descriptor::kernel_code_segment());
         let data = table.append(Descriptor::kernel_data_segment());
-        selectors = Some((code, data, table.append(Descriptor::tss_segment(task))));
-        table
-    });
-    let Some((code, data, task)) = selectors else { return };
-    table.load();
-    // SAFETY: `code` is a 64-bit code segment of the table just loaded, which lives for ever.
-    unsafe { CS::set_reg(code) };
-    for set in [SS::set_reg, DS::set_reg, ES::set_reg] {
-        // SAFETY: `data` is a writable data segment of that table.
-        unsafe { set(data) };
+        // SAFETY: the task state lives as long as the table.
+        let task = table.append(unsafe { Descriptor::tss_segment_unchecked(self.task.get()) });
+        // SAFETY: the table lives for ever, being `'static`, and is not changed any more.
+        unsafe { table.load_unsafe() };
+        // SAFETY: `code` is a 64-bit code segment of the table just loaded, which lives for ever.
+        unsafe { CS::set_reg(code) };
+        for set in [SS::set_reg, DS::set_reg, ES::set_reg] {
+            // SAFETY: `data` is a writable data segment of that table.
+            unsafe { set(data) };
+        }
+        // SAFETY: `task` is the descriptor of a task state segment that lives for ever.
+        unsafe { load_tss(task) };
     }
-    // SAFETY: `task` is the descriptor of a task state segment that lives for ever.
-    unsafe { load_tss(task) };
+
+    /// Has the exceptions use other stacks.
+    ///
+    /// # Safety
+    /// Called by the processor that the tables are for; `tops` are the upper ends of stacks that nothing else uses.
+    pub unsafe fn set_exception_stacks(&self, tops: [VirtAddr; EXCEPTION_STACKS]) {
+        let task = self.task.get();
+        // SAFETY: only this processor touches the task state; the field is written through a raw pointer, being unaligned.
+        let stacks = unsafe { &raw mut (*task).interrupt_stack_table };
+        let mut all = [VirtAddr::zero(); 7];
+        all[..EXCEPTION_STACKS].copy_from_slice(&tops);
+        // SAFETY: the pointer is to a field of the structure that this processor alone uses.
+        unsafe { stacks.write_unaligned(all) };
+    }
 }

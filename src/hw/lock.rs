@@ -1,41 +1,49 @@
-//! The kernel's spin lock, and the one way past it: a panic may speak even if whoever holds the lock never will again.
+//! The one way past a lock: a panic may speak even if whoever holds the lock never will again.
 
+use super::{ipi, percpu};
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicBool, Ordering};
-use spin::{Mutex, MutexGuard};
-
-/// Data behind a spin lock. Interrupts are off in all of the kernel so far, so a holder always gets to its end.
-pub struct Lock<T>(Mutex<T>);
-
-impl<T> Lock<T> {
-    /// A free lock.
-    pub const fn new(value: T) -> Self {
-        Self(Mutex::new(value))
-    }
-
-    /// Waits for the lock.
-    pub fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock()
-    }
-
-    /// Takes the lock from whoever holds it.
-    pub fn seize(&self, _: &Panicking) -> MutexGuard<'_, T> {
-        if self.0.is_locked() {
-            // SAFETY: there is one processor and it is in the panic handler for good (`Panicking`), so the code that
-            // holds the guard is below us on this stack and never runs again.
-            unsafe { self.0.force_unlock() };
-        }
-        self.0.lock()
-    }
-}
+use core::sync::atomic::{AtomicUsize, Ordering};
+use logic::sync::rank::stop_checking;
+use logic::sync::{IrqGuard, IrqLock};
+use x86_64::instructions::interrupts;
 
 /// Proof of being in the panic handler, which does not return. There is never more than one.
 pub struct Panicking(());
 
+/// Nobody panics.
+const NOBODY: usize = usize::MAX;
+static WHO: AtomicUsize = AtomicUsize::new(NOBODY);
+
+/// What a panic is to one that was there before.
+pub enum Declared {
+    /// It is the first.
+    First(Panicking),
+    /// It came while this processor reported another.
+    Again,
+    /// Another processor is reporting one.
+    Elsewhere,
+}
+
 impl Panicking {
-    /// `None` the second time: a panic while panicking. Only the panic handler is ever given a `PanicInfo`.
-    pub fn declare(_: &PanicInfo<'_>) -> Option<Self> {
-        static DECLARED: AtomicBool = AtomicBool::new(false);
-        (!DECLARED.swap(true, Ordering::Relaxed)).then_some(Self(()))
+    /// To be called once for each panic. Only the panic handler is ever given a `PanicInfo`.
+    pub fn declare(_: &PanicInfo<'_>) -> Declared {
+        interrupts::disable();
+        stop_checking();
+        let this = percpu::current().number();
+        match WHO.compare_exchange(NOBODY, this, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => {
+                ipi::stop_others();
+                Declared::First(Self(()))
+            }
+            Err(who) if who == this => Declared::Again,
+            Err(_) => Declared::Elsewhere,
+        }
+    }
+
+    /// Takes a lock from whoever holds it. The other processors must have been stopped.
+    pub fn seize<'a, T>(&self, lock: &'a IrqLock<T>) -> IrqGuard<'a, T> {
+        // SAFETY: the other processors stand still or have not answered an NMI, and this one is in the panic handler for good
+        // (`Panicking`), so that the code which holds the guard never runs again.
+        unsafe { lock.seize() }
     }
 }

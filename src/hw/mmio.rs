@@ -1,6 +1,7 @@
 //! Registers in memory, bounds-checked: reads outside or off alignment answer all ones, as a bus does where nobody is; such
 //! writes go nowhere.
 
+use super::paging::Caching;
 use super::window;
 use core::ptr::NonNull;
 use x86_64::PhysAddr;
@@ -19,7 +20,7 @@ unsafe impl Sync for Registers {}
 impl Registers {
     /// Maps `bytes` bytes of device memory at `address`; `None` if they cannot be mapped.
     pub fn map(address: PhysAddr, bytes: u64) -> Option<Self> {
-        let start = NonNull::new(window::map_uncached(address, bytes)?.as_mut_ptr())?;
+        let start = NonNull::new(window::map(address, bytes, Caching::Uncached)?.as_mut_ptr())?;
         Some(Self { start, length: usize::try_from(bytes).ok()? })
     }
 

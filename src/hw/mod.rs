@@ -2,37 +2,65 @@
 
 #![allow(unsafe_code, reason = "this is the room for it; tests/house.rs has the list")]
 
-pub mod apic;
 pub mod acpi;
+pub mod apic;
+pub mod areas;
 pub mod boot;
+pub mod clock;
+pub mod context;
 pub mod cpu;
+pub mod fixup;
+pub mod frames;
 mod gdt;
+pub mod heap;
+mod hpet;
 mod ioapic;
+pub mod ipi;
 pub mod irq;
 pub mod lock;
 pub mod mmio;
+pub mod paging;
+pub mod percpu;
 mod pic;
-pub mod pit;
+mod pit;
+mod pmtimer;
 pub mod port;
 pub mod power;
 pub mod provoke;
+mod reference;
+mod rtc;
+pub mod smp;
+pub mod stacks;
+pub mod startup;
+pub mod timer;
 pub mod trap;
 pub mod video;
 mod window;
 
+use core::ops::Range;
 use x86_64::{PhysAddr, VirtAddr};
 
-/// Where the first 4 GiB of physical memory are mapped: not executable, and writable but for the kernel's code and
-/// constants (`asm/entry.asm`).
+/// Where RAM is mapped, at its physical address from here on: not executable, and writable but for the kernel's code and
+/// constants.
 const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;
+
+/// The addresses of the heap, and those of areas: stacks, device memory. They share one entry of the level-4 table.
+const HEAP: Range<u64> = 0xffff_c000_0000_0000..0xffff_c020_0000_0000;
+const AREAS: Range<u64> = HEAP.end..0xffff_c080_0000_0000;
 
 /// Where the kernel image is mapped: physical 0 and up.
 const KERNEL_BASE: u64 = 0xffff_ffff_8000_0000;
 
-/// What the direct map covers.
-const DIRECT_MAP_SIZE: u64 = 1 << 32;
+/// What the early direct map of `asm/entry.asm` covers.
+const EARLY_DIRECT_MAP_SIZE: u64 = 1 << 32;
 
-/// The direct map's address of physical address `address`; `None` if it does not reach so far.
+/// The direct map's address of physical address `address`, which must be RAM once the final page tables are in use; `None` if it
+/// does not reach so far.
 fn direct(address: PhysAddr) -> Option<VirtAddr> {
-    (address.as_u64() < DIRECT_MAP_SIZE).then(|| VirtAddr::new(DIRECT_MAP + address.as_u64()))
+    let reaches = if paging::installed() {
+        address.as_u64() < HEAP.start - DIRECT_MAP
+    } else {
+        address.as_u64() < EARLY_DIRECT_MAP_SIZE
+    };
+    reaches.then(|| VirtAddr::new(DIRECT_MAP + address.as_u64()))
 }

@@ -2,7 +2,8 @@
 //!
 //! Firmware's preparations for sleep (`\_PTS`) are AML, which is not run; a machine that insists on them stays on and says so.
 
-use super::{acpi, cpu, direct, window};
+use super::paging::Caching;
+use super::{acpi, cpu, window};
 use core::ptr::NonNull;
 use logic::acpi::Address;
 use logic::acpi::power::{self, Attempt, Plan};
@@ -136,11 +137,10 @@ fn write_control(address: Address, value: u16) {
     }
 }
 
-/// A register in memory, aligned and mapped. Memory type ranges make device memory uncached whatever the page tables say (SDM
-/// volume 3 table 13-7), and the machine is about to end: an ordinary mapping will do.
+/// A register in memory, aligned and mapped.
 fn register<T>(address: u64) -> Option<NonNull<T>> {
     let (address, bytes) = (PhysAddr::try_new(address).ok()?, size_of::<T>() as u64);
-    let start = direct(address).or_else(|| window::map(address, bytes))?;
+    let start = window::map(address, bytes, Caching::Uncached)?;
     NonNull::new(start.as_mut_ptr()).filter(|register| register.is_aligned())
 }
 

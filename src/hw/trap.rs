@@ -1,6 +1,7 @@
-//! Exceptions: each ends in a panic that says what the processor saw, never in a silent reset.
+//! Exceptions and interrupts arrive here. An exception in the kernel ends in a panic that says what the processor saw, never
+//! in a silent reset, unless `fixup` expected it.
 
-use super::gdt;
+use super::{fixup, gdt, irq, percpu};
 use spin::Once;
 use x86_64::VirtAddr;
 use x86_64::registers::control::Cr2;
@@ -34,17 +35,34 @@ struct TrapFrame {
 }
 
 unsafe extern "C" {
-    /// Addresses of the stubs in `asm/trap.asm`, by vector.
-    static trap_stubs: [u64; 32];
-    // Of linker.ld: the guard page lies between them.
-    static __bss_end: u8;
-    static __boot_stack_bottom: u8;
+    /// The first stub in `asm/trap.asm`; the others follow, [`STUB_BYTES`] apart.
+    static trap_stubs: u8;
 }
 
-/// Loads segments and exception handlers. Called first thing; does nothing the second time.
-pub fn install() {
+const STUB_BYTES: u64 = 16;
+/// Bytes below a kernel stack that are never mapped.
+pub(super) const GUARD_BYTES: u64 = 4096;
+const NMI: u64 = 2;
+const FIRST_INTERRUPT: u64 = 32;
+
+/// What an NMI is for, if another processor sent it.
+static NMI_HOOK: Once<fn() -> bool> = Once::new();
+/// What follows an interrupt, before the interrupted code goes on.
+static AFTER_INTERRUPT: Once<fn()> = Once::new();
+
+/// Has `hook` called after each interrupt, with interrupts off, on the stack of what was interrupted. Only the first counts.
+pub fn after_interrupts(hook: fn()) {
+    AFTER_INTERRUPT.call_once(|| hook);
+}
+
+/// Has `hook` asked about each NMI whether it was meant for it; if not, the hardware reports a fault. Only the first counts.
+pub(super) fn on_nmi(hook: fn() -> bool) {
+    NMI_HOOK.call_once(|| hook);
+}
+
+/// Loads the table on this processor.
+pub(super) fn load() {
     static TABLE: Once<InterruptDescriptorTable> = Once::new();
-    gdt::install();
     TABLE.call_once(table).load();
 }
 
@@ -67,18 +85,43 @@ fn table() -> InterruptDescriptorTable {
         virtualization = 20, cp_protection_exception = 21, hv_injection_exception = 28,
         vmm_communication_exception = 29, security_exception = 30,
     }
+    for vector in 32..=u8::MAX {
+        // SAFETY: the stub handles this vector; the processor pushes no error code for it.
+        unsafe { table[vector].set_handler_addr(stub(vector)) };
+    }
     table
 }
 
-fn stub(vector: usize) -> VirtAddr {
-    // SAFETY: the assembler filled the table, and nothing writes to it.
-    let stubs = unsafe { &trap_stubs };
-    VirtAddr::new(stubs[vector])
+fn stub(vector: u8) -> VirtAddr {
+    VirtAddr::from_ptr(&raw const trap_stubs) + u64::from(vector) * STUB_BYTES
 }
 
-/// Called by `asm/trap.asm` with the frame it has built.
+/// Called by `asm/trap.asm` with the frame it has built, interrupts off; the interrupted code goes on as the frame then says.
 #[unsafe(no_mangle)]
-extern "C" fn trap_entry(frame: &TrapFrame) -> ! {
+extern "C" fn trap(frame: &mut TrapFrame) {
+    match frame.vector {
+        vector @ FIRST_INTERRUPT.. => {
+            // Vectors have eight bits.
+            irq::dispatch(vector as u8);
+            if let Some(hook) = AFTER_INTERRUPT.get() {
+                hook();
+            }
+        }
+        NMI if NMI_HOOK.get().is_some_and(|hook| hook()) => {}
+        _ => match fixup::landing(frame.rip) {
+            Some(landing) => {
+                frame.rip = landing;
+                frame.rax = frame.vector;
+                frame.rdx = frame.error_code;
+                frame.rcx = Cr2::read_raw();
+            }
+            None => fatal(frame),
+        },
+    }
+}
+
+/// Ends in the panic that tells what the processor saw.
+fn fatal(frame: &TrapFrame) -> ! {
     let TrapFrame { vector, error_code, rip, rsp, rflags, cs, ss, .. } = frame;
     let address = Cr2::read_raw();
     let name = name(*vector);
@@ -113,10 +156,10 @@ extern "C" fn trap_entry(frame: &TrapFrame) -> ! {
     )
 }
 
-/// Whether the page under the boot stack was touched, which happens when the stack grows out of its memory.
+/// Whether the page under this processor's stack was touched, which happens when the stack grows out of its memory.
 fn in_guard_page(address: u64) -> bool {
-    let guard = (&raw const __bss_end).addr() as u64..(&raw const __boot_stack_bottom).addr() as u64;
-    guard.contains(&address)
+    let bottom = percpu::current().stack().start;
+    (bottom.saturating_sub(GUARD_BYTES)..bottom).contains(&address)
 }
 
 /// SDM volume 3 section 4.7: bit 0 present, bit 1 write, bit 4 instruction fetch.

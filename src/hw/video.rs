@@ -1,6 +1,7 @@
 //! Video memory as bounds-checked cells: VGA text memory and linear framebuffers.
 
-use super::{direct, window};
+use super::paging::Caching;
+use super::window;
 use core::ptr;
 use logic::display::{Framebuffer, TEXT_MEMORY};
 use x86_64::PhysAddr;
@@ -21,13 +22,14 @@ impl VideoMemory {
     /// VGA text memory, 32 KiB.
     pub fn text() -> Option<Self> {
         let (address, length) = (TEXT_MEMORY, TEXT_MEMORY_SIZE);
-        let start = direct(PhysAddr::try_new(address).ok()?)?.as_mut_ptr();
+        let start = window::map(PhysAddr::try_new(address).ok()?, length as u64, Caching::WriteCombining)?.as_mut_ptr();
         Some(Self { start, length })
     }
 
     /// A framebuffer that `logic::display` found to be possible; `None` if it cannot be mapped.
     pub fn framebuffer(framebuffer: &Framebuffer) -> Option<Self> {
-        let start = window::map(PhysAddr::try_new(framebuffer.address).ok()?, framebuffer.bytes())?.as_mut_ptr();
+        let address = PhysAddr::try_new(framebuffer.address).ok()?;
+        let start = window::map(address, framebuffer.bytes(), Caching::WriteCombining)?.as_mut_ptr();
         Some(Self { start, length: usize::try_from(framebuffer.bytes()).ok()? })
     }
 

@@ -1,7 +1,8 @@
-//! A window for device memory wherever it lies: 1 GiB of address space in 2 MiB pages, given out once and never taken back.
+//! Device memory wherever it lies: among the kernel's areas or, while the early page tables are in use, in a window of 1 GiB in
+//! 2 MiB pages, given out once and forgotten with them.
 
-use super::{DIRECT_MAP, KERNEL_BASE};
-use core::arch::x86_64::__cpuid;
+use super::paging::Caching;
+use super::{DIRECT_MAP, KERNEL_BASE, areas, cpu, paging};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use x86_64::structures::paging::page_table::PageTableEntry;
 use x86_64::structures::paging::{PageTable, PageTableFlags};
@@ -21,20 +22,18 @@ unsafe extern "C" {
 /// Entries of the page directory that are in use.
 static USED: AtomicUsize = AtomicUsize::new(0);
 
-/// Maps `bytes` bytes of physical memory at `address`, writable, not executable where the CPU can say so. `None` if the
-/// window is full, `bytes` is 0, or the processor has no such addresses: a page-table entry with one of them faults.
-pub(super) fn map(address: PhysAddr, bytes: u64) -> Option<VirtAddr> {
-    map_with(address, bytes, PageTableFlags::empty())
-}
-
-/// The same, never cached: for registers.
-pub(super) fn map_uncached(address: PhysAddr, bytes: u64) -> Option<VirtAddr> {
-    map_with(address, bytes, PageTableFlags::NO_CACHE | PageTableFlags::WRITE_THROUGH)
-}
-
-fn map_with(address: PhysAddr, bytes: u64, caching: PageTableFlags) -> Option<VirtAddr> {
+/// Maps `bytes` bytes of physical memory at `address`, writable, not executable where the CPU can say so, for good. `None` if
+/// there is no room, `bytes` is 0, or the processor has no such addresses: a page-table entry with one of them faults.
+pub(super) fn map(address: PhysAddr, bytes: u64, caching: Caching) -> Option<VirtAddr> {
+    if paging::installed() {
+        return areas::map_device(address, bytes, caching);
+    }
+    let cache_flags = match caching {
+        Caching::Uncached => PageTableFlags::NO_CACHE | PageTableFlags::WRITE_THROUGH,
+        _ => PageTableFlags::empty(),
+    };
     let end = address.as_u64().checked_add(bytes)?;
-    if end > 1 << physical_address_bits() {
+    if end > 1 << cpu::physical_address_bits() {
         return None;
     }
     let offset = address.as_u64() % PAGE;
@@ -44,7 +43,8 @@ fn map_with(address: PhysAddr, bytes: u64, caching: PageTableFlags) -> Option<Vi
         .ok()?;
     let table = (&raw const pd_window).addr() as u64 - KERNEL_BASE + DIRECT_MAP;
     let table = VirtAddr::new(table).as_mut_ptr::<PageTableEntry>();
-    let flags = PageTableFlags::PRESENT | PageTableFlags::WRITABLE | PageTableFlags::HUGE_PAGE | no_execute() | caching;
+    let flags =
+        PageTableFlags::PRESENT | PageTableFlags::WRITABLE | PageTableFlags::HUGE_PAGE | no_execute() | cache_flags;
     for page in 0..pages {
         let mut entry = PageTableEntry::new();
         entry.set_addr(address - offset + page as u64 * PAGE, flags);
@@ -57,18 +57,7 @@ fn map_with(address: PhysAddr, bytes: u64, caching: PageTableFlags) -> Option<Vi
     Some(VirtAddr::new(WINDOW + first as u64 * PAGE + offset))
 }
 
-/// SDM volume 2, CPUID leaf 80000008h: bits of a physical address; 36 where the leaf is not there.
-fn physical_address_bits() -> u32 {
-    const LEAF: u32 = 0x8000_0008;
-    if __cpuid(0x8000_0000).eax >= LEAF { (__cpuid(LEAF).eax & 0xff).clamp(32, 52) } else { 36 }
-}
-
 /// NX where the entry code has enabled it.
 fn no_execute() -> PageTableFlags {
-    use x86_64::registers::model_specific::{Efer, EferFlags};
-    if Efer::read().contains(EferFlags::NO_EXECUTE_ENABLE) {
-        PageTableFlags::NO_EXECUTE
-    } else {
-        PageTableFlags::empty()
-    }
+    if cpu::has_no_execute() { PageTableFlags::NO_EXECUTE } else { PageTableFlags::empty() }
 }

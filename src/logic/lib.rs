@@ -12,7 +12,7 @@ pub mod irq;
 pub mod log_ring;
 pub mod mem;
 pub mod sched;
-pub mod sync;
 pub mod symbols;
+pub mod sync;
 pub mod time;
 pub mod tty;

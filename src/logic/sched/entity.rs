@@ -60,6 +60,9 @@ const WEIGHTS: [u64; 40] = {
 const IDLE_WEIGHT: u64 = 3;
 
 impl Priority {
+    /// What a thread has unless told otherwise.
+    pub const NORMAL: Self = Self::Fair(Nice::NORMAL);
+
     /// Share of the time relative to others in the same queue.
     pub fn weight(self) -> u64 {
         match self {

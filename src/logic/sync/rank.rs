@@ -30,10 +30,20 @@ pub enum Rank {
     WaitQueue,
     /// Who wants to run on one processor.
     RunQueue,
+    /// Who runs on one processor, and who was left for it.
+    Current,
     /// What is to happen later.
     Timers,
-    /// The kernel's own page tables and virtual addresses.
+    /// Kernel stacks that are kept for the next thread.
+    StackPool,
+    /// Who uses which of the kernel's virtual addresses.
+    KernelAreas,
+    /// The heap's end.
+    HeapGrowth,
+    /// The kernel's own page tables.
     KernelSpace,
+    /// One processor's free frames.
+    FrameCache,
     /// Free physical memory.
     FrameAllocator,
     /// The kernel's heap.

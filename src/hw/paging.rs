@@ -1,0 +1,277 @@
+//! The kernel's own page tables: made and switched to before anything else is set up, changed under one lock ever after.
+//!
+//! - the direct map shows all RAM, not executable, in the largest pages there are; the kernel's code and constants read-only;
+//! - the kernel's virtual addresses hold the heap and the areas (stacks, device memory), page by page as they are wanted;
+//! - the image is mapped by section; below its stack, and at every address of the lower half, is nothing.
+//!
+//! The tables of levels 4 and, above the half, 3 stay for ever, so that other address spaces can share them by copying level 4.
+
+use super::frames::{self, FRAME_BYTES};
+use super::{AREAS, DIRECT_MAP, HEAP, KERNEL_BASE, cpu, direct, ipi};
+use arrayvec::ArrayVec;
+use core::ops::Range;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use logic::boot::BootInfo;
+use logic::mem::OutOfFrames;
+use logic::mem::frames::Zone;
+pub use logic::mem::page_table::{Caching, MapError, Mapping, Run, Translation};
+use logic::mem::page_table::{PageSize, TableMemory, Tables};
+use logic::sync::{IrqLock, Rank};
+use x86_64::instructions::tlb;
+use x86_64::registers::control::{Cr3, Cr3Flags, Cr4, Cr4Flags};
+use x86_64::structures::paging::page_table::PageTableEntry;
+use x86_64::structures::paging::{PageTableFlags, PhysFrame};
+use x86_64::{PhysAddr, VirtAddr};
+
+unsafe extern "C" {
+    // Of linker.ld: only their addresses mean anything.
+    static __text_start: u8;
+    static __text_end: u8;
+    static __rodata_start: u8;
+    static __rodata_end: u8;
+    static __data_start: u8;
+    static __bss_end: u8;
+    static __init_start: u8;
+    static __init_end: u8;
+    static __boot_start: u8;
+    static __boot_end: u8;
+    static __boot_stack_bottom: u8;
+    static __boot_stack_top: u8;
+}
+
+/// Pages that are unmapped before the processors are told to forget them.
+const BATCH: usize = 64;
+/// Tables that unmapping a batch, or undoing a mapping, can unlink at most: what lies between two pages of a batch, or below one
+/// level-3 entry.
+const UNLINKED: usize = 8;
+
+static SPACE: IrqLock<Option<Tables>> = IrqLock::new(Rank::KernelSpace, None);
+/// Physical address of the level-4 table; 0 while the early tables of `asm/entry.asm` are in use.
+static ROOT: AtomicU64 = AtomicU64::new(0);
+/// The final tables are in use.
+static INSTALLED: AtomicBool = AtomicBool::new(false);
+
+/// Page tables where the direct map shows them.
+#[derive(Default)]
+struct Live {
+    /// Tables that are no longer linked. Processors may still remember them, so they are freed after the next flush.
+    unlinked: ArrayVec<PhysFrame, UNLINKED>,
+}
+
+impl Live {
+    fn entry(table: PhysFrame, index: usize) -> *mut PageTableEntry {
+        let start = direct(table.start_address()).expect("tables are in memory that the direct map shows");
+        start.as_mut_ptr::<PageTableEntry>().wrapping_add(index & 0x1ff)
+    }
+}
+
+impl TableMemory for Live {
+    fn read(&self, table: PhysFrame, index: usize) -> PageTableEntry {
+        // SAFETY: the entry lies in a frame that holds a table, which only the holder of the lock changes.
+        unsafe { Self::entry(table, index).read_volatile() }
+    }
+
+    fn write(&mut self, table: PhysFrame, index: usize, entry: PageTableEntry) {
+        // SAFETY: as for `read`; `logic::mem::page_table` keeps what is mapped as its caller wants it.
+        unsafe { Self::entry(table, index).write_volatile(entry) };
+    }
+
+    fn allocate(&mut self) -> Result<PhysFrame, OutOfFrames> {
+        // The early direct map ends at 4 GiB.
+        let zone = if installed() { Zone::Normal } else { Zone::Dma32 };
+        let frame = frames::allocate(0, zone)?;
+        frames::zero(frame);
+        Ok(frame)
+    }
+
+    fn free(&mut self, frame: PhysFrame) {
+        if self.unlinked.try_push(frame).is_err() {
+            log::warn!("a page table at {frame:?} is lost: too many were unlinked at once");
+        }
+    }
+}
+
+/// Whether the final tables are in use.
+pub(super) fn installed() -> bool {
+    INSTALLED.load(Ordering::Acquire)
+}
+
+/// Takes over free memory, builds the tables and switches to them.
+///
+/// # Errors
+/// [`OutOfFrames`] if there is not enough memory even for them; the early tables stay in use then.
+pub fn install(info: &BootInfo) -> Result<(), OutOfFrames> {
+    frames::init(info);
+    let root = frames::allocate(0, Zone::Dma32)?;
+    frames::zero(root);
+    let largest = if cpu::has_gibibyte_pages() { PageSize::Huge } else { PageSize::Large };
+    let tables = Tables { root, largest, no_execute: cpu::has_no_execute() };
+    build(&tables, info).map_err(|_| OutOfFrames)?;
+    ROOT.store(root.start_address().as_u64(), Ordering::Release);
+    *SPACE.lock() = Some(tables);
+    enter();
+    INSTALLED.store(true, Ordering::Release);
+    Ok(())
+}
+
+fn build(tables: &Tables, info: &BootInfo) -> Result<(), MapError> {
+    let mut live = Live::default();
+    let mut run = 0..0;
+    let ram = info.memory.regions().iter().filter(|region| region.kind.is_ram()).map(|region| region.start..region.end);
+    for region in ram.chain([u64::MAX..u64::MAX]) {
+        if region.start == run.end {
+            run.end = region.end;
+            continue;
+        }
+        if !run.is_empty() {
+            let start = VirtAddr::new(DIRECT_MAP + run.start);
+            tables.map(&mut live, start, PhysAddr::new(run.start), run.end - run.start, Mapping::KERNEL_DATA)?;
+        }
+        run = region;
+    }
+    let image = |start: *const u8, end: *const u8| VirtAddr::from_ptr(start)..VirtAddr::from_ptr(end);
+    let text = image(&raw const __text_start, &raw const __text_end);
+    let rodata = image(&raw const __rodata_start, &raw const __rodata_end);
+    for (section, mapping) in [
+        (text.clone(), Mapping::KERNEL_CODE),
+        (rodata.clone(), Mapping::KERNEL_READ),
+        (image(&raw const __data_start, &raw const __bss_end), Mapping::KERNEL_DATA),
+        (image(&raw const __boot_stack_bottom, &raw const __boot_stack_top), Mapping::KERNEL_DATA),
+    ] {
+        let physical = PhysAddr::new(section.start.as_u64() - KERNEL_BASE);
+        tables.map(&mut live, section.start, physical, section.end - section.start, mapping)?;
+    }
+    let unwritable = VirtAddr::new(text.start.as_u64() - KERNEL_BASE + DIRECT_MAP);
+    tables.protect(&mut live, unwritable, rodata.end - text.start, Mapping::KERNEL_READ.flags)?;
+    tables.prepare(&mut live, VirtAddr::new(HEAP.start), AREAS.end - HEAP.start)
+}
+
+/// Loads the final tables on this processor.
+pub(super) fn enter() {
+    let root = PhysFrame::containing_address(PhysAddr::new(ROOT.load(Ordering::Acquire)));
+    // SAFETY: the tables map the kernel's code, data and stacks where they are now.
+    unsafe { Cr3::write(root, Cr3Flags::empty()) };
+}
+
+/// Page tables for processors that start: the kernel's, and the page at `page` executable at its own address. They stay.
+pub(super) fn trampoline_tables(page: PhysAddr) -> Result<PhysFrame, OutOfFrames> {
+    let root = frames::allocate(0, Zone::Dma32)?;
+    frames::zero(root);
+    let mut live = Live::default();
+    let kernel = PhysFrame::containing_address(PhysAddr::new(ROOT.load(Ordering::Acquire)));
+    for index in 256..512 {
+        let entry = live.read(kernel, index);
+        live.write(root, index, entry);
+    }
+    let tables = Tables { root, largest: PageSize::Small, no_execute: cpu::has_no_execute() };
+    let code = Mapping::cached(PageTableFlags::empty());
+    tables.map(&mut live, VirtAddr::new(page.as_u64()), page, FRAME_BYTES, code).map_err(|_| OutOfFrames)?;
+    Ok(root)
+}
+
+/// Maps fresh memory at `start`, `bytes` bytes in whole pages, writable. Its contents are what they were.
+///
+/// # Errors
+/// [`MapError`] if there are no frames; nothing is mapped then.
+pub(super) fn map_new(start: VirtAddr, bytes: u64, caching: Caching) -> Result<(), MapError> {
+    let mapping = Mapping::KERNEL_DATA.with_caching(caching);
+    let mut done = 0;
+    while done < bytes {
+        let mapped = frames::allocate(0, Zone::Normal).map_err(|_| MapError::OutOfFrames).and_then(|frame| {
+            with_tables(|tables, live| tables.map(live, start + done, frame.start_address(), FRAME_BYTES, mapping))
+                .inspect_err(|_| frames::free(frame, 0))
+        });
+        if let Err(error) = mapped {
+            unmap(start..start + done, true);
+            return Err(error);
+        }
+        done += FRAME_BYTES;
+    }
+    Ok(())
+}
+
+/// Maps `bytes` bytes of physical memory from `physical` on, in whole pages, writable.
+///
+/// # Errors
+/// [`MapError`]; nothing is mapped then.
+pub(super) fn map_device(start: VirtAddr, physical: PhysAddr, bytes: u64, caching: Caching) -> Result<(), MapError> {
+    let mapping = Mapping::KERNEL_DATA.with_caching(caching);
+    with_tables(|tables, live| tables.map(live, start, physical, bytes, mapping))
+}
+
+/// Unmaps `range` on every processor, and gives its frames back if `free`. No lock may be held.
+pub(super) fn unmap(range: Range<VirtAddr>, free: bool) {
+    let mut start = range.start;
+    while start < range.end {
+        let end = (start + BATCH as u64 * FRAME_BYTES).min(range.end);
+        let mut batch = ArrayVec::<PhysFrame, BATCH>::new();
+        let mut unlinked = ArrayVec::new();
+        with_tables(|tables, live| {
+            tables.unmap(live, start, end - start, |leaf| {
+                if free {
+                    // A batch has as many pages as there is room for.
+                    let _ = batch.try_push(PhysFrame::containing_address(leaf.physical));
+                }
+            })?;
+            unlinked = core::mem::take(&mut live.unlinked);
+            Ok(())
+        })
+        .expect("what is unmapped is whole small pages of the kernel's own");
+        ipi::shoot_down(start..end);
+        batch.into_iter().chain(unlinked).for_each(|frame| frames::free(frame, 0));
+        start = end;
+    }
+}
+
+/// What `address` is mapped to.
+pub fn translate(address: VirtAddr) -> Option<Translation> {
+    SPACE.lock().as_ref()?.translate(&Live::default(), address)
+}
+
+/// Walks the live tables of the kernel, in the order of addresses.
+pub fn walk(visit: impl FnMut(&Run)) {
+    if let Some(tables) = SPACE.lock().as_ref() {
+        tables.walk(&Live::default(), visit);
+    }
+}
+
+/// Makes this processor forget how the pages in `range` were mapped; everything, if they are more than `many`.
+pub(super) fn forget(range: &Range<VirtAddr>, many: u64) {
+    let pages = (range.end - range.start).div_ceil(FRAME_BYTES);
+    if pages <= many {
+        (0..pages).for_each(|page| tlb::flush(range.start + page * FRAME_BYTES));
+        return;
+    }
+    let flags = Cr4::read();
+    // SAFETY: clearing and setting PGE only flushes (SDM volume 3 section 4.10.4.1); the tables stay as they are.
+    unsafe { Cr4::write(flags - Cr4Flags::PAGE_GLOBAL) };
+    // SAFETY: as above.
+    unsafe { Cr4::write(flags) };
+    tlb::flush_all();
+}
+
+/// Unmaps what only starting needed, the early page tables and stacks and the 32-bit entry, and answers where in physical memory
+/// that is.
+pub(super) fn give_up_start_up_memory() -> [Range<u64>; 2] {
+    let init = VirtAddr::from_ptr(&raw const __init_start)..VirtAddr::from_ptr(&raw const __init_end);
+    unmap(init.clone(), false);
+    // The entry's addresses are physical: it ran before the kernel's were mapped.
+    let entry = (&raw const __boot_start).addr() as u64..(&raw const __boot_end).addr() as u64;
+    [init.start.as_u64() - KERNEL_BASE..init.end.as_u64() - KERNEL_BASE, entry]
+}
+
+/// Changes the tables. What a failed change had linked and unlinked again, a processor may have seen, so all forget everything
+/// before those tables are freed.
+fn with_tables<T>(change: impl FnOnce(&Tables, &mut Live) -> Result<T, MapError>) -> Result<T, MapError> {
+    let mut live = Live::default();
+    let result = {
+        let space = SPACE.lock();
+        let tables = space.as_ref().expect("the final tables are there before anything is mapped");
+        change(tables, &mut live)
+    };
+    if !live.unlinked.is_empty() {
+        ipi::shoot_down(VirtAddr::new(HEAP.start)..VirtAddr::new(AREAS.end));
+        live.unlinked.into_iter().for_each(|frame| frames::free(frame, 0));
+    }
+    result
+}

@@ -1,0 +1,231 @@
+//! The other processors: starting them all at once, and asking them for things.
+//!
+//! Starting: SDM volume 3 section 11.4.4. Each gets an INIT and a startup IPI with the trampoline of `asm/smp.asm`, draws a
+//! number there, and comes to [`smp_main`] on the stack of that number. One that does not come in time is left out; should it
+//! come later, it finds that there are no stacks any more and halts.
+
+use super::apic;
+use super::areas::OutOfMemory;
+use super::gdt::EXCEPTION_STACKS;
+use super::percpu::{self, MAX_CPUS, PerCpu};
+use super::stacks::KernelStack;
+use super::{clock, cpu, direct, irq, paging, startup, timer};
+use alloc::vec::Vec;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use core::time::Duration;
+use logic::boot::BootInfo;
+use logic::boot::memory_map::MemoryKind;
+use logic::mem::OutOfFrames;
+use spin::Once;
+use x86_64::registers::model_specific::Efer;
+use x86_64::{PhysAddr, VirtAddr};
+
+/// Where the trampoline goes if that page is memory; else to another one below this limit.
+const FAVOURITE_PAGE: u64 = 0x8000;
+const PAGE: u64 = 4096;
+/// The BIOS's own data at the bottom, and its extended data and video memory at the top, are left alone.
+const TRAMPOLINE_PAGES: core::ops::Range<u64> = 0x1000..0x80000;
+
+/// How long processors that were started have time to come. Under emulation 32 of them share a host's two.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// After this, those that have not come get a second startup IPI, as the SDM has it.
+const SECOND_STARTUP: Duration = Duration::from_micros(200);
+/// Old processors need a rest between INIT and startup IPI.
+const INIT_REST: Duration = Duration::from_millis(10);
+
+/// `parameter_tables` and what follows in `asm/smp.asm`.
+#[repr(C, packed)]
+struct Parameters {
+    tables: u32,
+    efer: u32,
+    entry: u32,
+    entry_selector: u16,
+    gdt_limit: u16,
+    gdt: u32,
+}
+
+unsafe extern "C" {
+    static smp_trampoline: u8;
+    static smp_trampoline_end: u8;
+    static smp_parameters: u8;
+    static smp_stacks: AtomicPtr<u64>;
+    static smp_next_slot: AtomicU32;
+    static smp_slots: AtomicU32;
+}
+
+/// What waits for one processor.
+struct Slot {
+    cpu: &'static PerCpu,
+    stack_bottom: VirtAddr,
+    exception_stacks: [VirtAddr; EXCEPTION_STACKS],
+    stack_top: VirtAddr,
+}
+
+/// What waits for the processors that are being started, by slot.
+static SLOTS: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
+/// What a processor does when it is set up. Does not return.
+static MAIN: Once<fn() -> !> = Once::new();
+/// Processors that have come to [`smp_main`], since power-on.
+static ARRIVED: AtomicUsize = AtomicUsize::new(0);
+
+/// What became of the processors that were to be started.
+pub struct Outcome {
+    /// APIC ids of those that did not answer.
+    pub silent: Vec<u32>,
+    /// Those for which there was no memory or no room.
+    pub left_out: usize,
+}
+
+/// Starts the processors with the local APIC ids `ids`, none of which runs, and has each run `main`, which is the same
+/// function in every call.
+///
+/// # Errors
+/// [`OutOfFrames`] if not even the trampoline could be set up.
+pub fn start(info: &BootInfo, ids: &[u32], main: fn() -> !) -> Result<Outcome, OutOfFrames> {
+    MAIN.call_once(|| main);
+    let mut outcome = Outcome { silent: Vec::new(), left_out: 0 };
+    let room = MAX_CPUS.saturating_sub(percpu::count());
+    let mut slots = Vec::new();
+    let mut stacks = Vec::new();
+    if ids.is_empty() {
+        return Ok(outcome);
+    }
+    outcome.silent.try_reserve(ids.len()).map_err(|_| OutOfFrames)?;
+    slots.try_reserve_exact(ids.len()).map_err(|_| OutOfFrames)?;
+    stacks.try_reserve_exact(ids.len()).map_err(|_| OutOfFrames)?;
+    for _ in ids.iter().take(room) {
+        let Ok(slot) = Slot::new() else { break };
+        stacks.push(slot.stack_top.as_u64());
+        slots.push(slot);
+    }
+    let ids_left = &ids[..slots.len()];
+    outcome.left_out = ids.len() - ids_left.len();
+    let page = prepare_trampoline(info)?;
+
+    let count = slots.len() as u32;
+    let arrived_before = ARRIVED.load(Ordering::Acquire);
+    SLOTS.store(slots.leak().as_mut_ptr(), Ordering::Release);
+    // SAFETY: three words of `asm/smp.asm`'s, made to be shared between processors.
+    let (shared_stacks, next, limit) =
+        unsafe { (&*&raw const smp_stacks, &*&raw const smp_next_slot, &*&raw const smp_slots) };
+    shared_stacks.store(stacks.leak().as_mut_ptr(), Ordering::Release);
+    next.store(0, Ordering::Release);
+    limit.store(count, Ordering::Release);
+
+    for id in ids_left {
+        apic::send_init(*id);
+    }
+    if needs_rest_after_init() {
+        busy_wait(INIT_REST);
+    }
+    let started = clock::now();
+    for id in ids_left {
+        apic::send_startup(*id, page);
+    }
+    let all_here = || ARRIVED.load(Ordering::Acquire) - arrived_before >= ids_left.len();
+    let wait = |time: Duration| {
+        while !all_here() && clock::now().since(started) < time {
+            core::hint::spin_loop();
+        }
+    };
+    wait(SECOND_STARTUP);
+    let missing = |id: &&u32| !percpu::all().any(|cpu| cpu.apic_id() == **id);
+    for id in ids_left.iter().filter(missing) {
+        apic::send_startup(*id, page);
+    }
+    wait(PATIENCE);
+    // Closes the door: who comes now halts. Who has drawn a number already is on its way, and its slot stays.
+    limit.store(0, Ordering::Release);
+    outcome.silent.extend(ids_left.iter().filter(missing));
+    Ok(outcome)
+}
+
+impl Slot {
+    fn new() -> Result<Self, OutOfMemory> {
+        let mut cpu = Vec::new();
+        cpu.try_reserve_exact(1).map_err(|_| OutOfMemory)?;
+        cpu.push(PerCpu::new());
+        let mut exception_stacks = [VirtAddr::zero(); EXCEPTION_STACKS];
+        let stack = KernelStack::new()?;
+        for top in &mut exception_stacks {
+            *top = KernelStack::new()?.leak();
+        }
+        let stack_bottom = stack.bottom();
+        Ok(Self { cpu: &cpu.leak()[0], stack_bottom, stack_top: stack.leak(), exception_stacks })
+    }
+}
+
+/// Puts the trampoline in place, with page tables that map it at its own address beside the kernel; answers the page's number.
+fn prepare_trampoline(info: &BootInfo) -> Result<u8, OutOfFrames> {
+    static PREPARED: Once<u8> = Once::new();
+    PREPARED
+        .try_call_once(|| {
+            let page = trampoline_page(info).ok_or(OutOfFrames)?;
+            let tables = paging::trampoline_tables(page)?;
+            let (start, end) = (&raw const smp_trampoline, &raw const smp_trampoline_end);
+            let length = end.addr() - start.addr();
+            let target = direct(page).ok_or(OutOfFrames)?.as_mut_ptr::<u8>();
+            // SAFETY: the page is memory that the kernel gave to nobody else, mapped writable in the direct map; the code is
+            // smaller than a page, and lies elsewhere.
+            unsafe { ptr::copy_nonoverlapping(start, target, length) };
+            let offset = (&raw const smp_parameters).addr() - start.addr();
+            // SAFETY: the parameters lie within what was just copied.
+            let parameters = unsafe { target.add(offset) }.cast::<Parameters>();
+            // SAFETY: as above; the structure is packed, and any bytes are one.
+            let mut words = unsafe { parameters.read_unaligned() };
+            // The page lies below 1 MiB, the tables below 4 GiB.
+            let base = page.as_u64() as u32;
+            words.tables = tables.start_address().as_u64() as u32;
+            // Bits 8 and 11 as the boot processor has them; LMA, bit 10, is the processor's to set.
+            words.efer = (Efer::read_raw() & 0x900) as u32;
+            words.entry += base;
+            words.gdt += base;
+            // SAFETY: as for the read.
+            unsafe { parameters.write_unaligned(words) };
+            Ok((base / PAGE as u32) as u8)
+        })
+        .copied()
+}
+
+/// A page below 1 MiB that is memory.
+fn trampoline_page(info: &BootInfo) -> Option<PhysAddr> {
+    let pages = TRAMPOLINE_PAGES.step_by(PAGE as usize);
+    let is_memory = |page: &u64| info.memory.is_all(&(*page..*page + PAGE), MemoryKind::LowMemory);
+    core::iter::once(FAVOURITE_PAGE).chain(pages).find(is_memory).map(PhysAddr::new)
+}
+
+/// Called by `asm/smp.asm` on the stack of slot `slot`.
+#[unsafe(no_mangle)]
+extern "C" fn smp_main(slot: u32) -> ! {
+    // SAFETY: `start` filled as many slots as numbers are given out, and they stay for ever.
+    let slot = unsafe { &*SLOTS.load(Ordering::Acquire).add(slot as usize) };
+    paging::enter();
+    startup::further_cpu(slot.cpu, slot.stack_bottom..slot.stack_top, slot.exception_stacks);
+    irq::init_this_cpu();
+    slot.cpu.set_apic_id(apic::id());
+    timer::init_this_cpu();
+    ARRIVED.fetch_add(1, Ordering::AcqRel);
+    match MAIN.get() {
+        Some(main) => main(),
+        None => cpu::halt(),
+    }
+}
+
+/// Whether the processors are of a kind that must rest between INIT and startup IPI: neither Intel's family 6 nor AMD's 15 and later.
+fn needs_rest_after_init() -> bool {
+    let identity = cpu::identity();
+    let family = identity.get_feature_info().map_or(0, |info| info.family_id());
+    match identity.get_vendor_info().as_ref().map(|vendor| vendor.as_str()) {
+        Some("GenuineIntel") => family != 6,
+        Some("AuthenticAMD" | "HygonGenuine") => family < 15,
+        _ => true,
+    }
+}
+
+fn busy_wait(time: Duration) {
+    let started = clock::now();
+    while clock::now().since(started) < time {
+        core::hint::spin_loop();
+    }
+}

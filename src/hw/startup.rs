@@ -1,0 +1,92 @@
+//! What a processor does before anything else: its own data, segments, exceptions, protections.
+
+use super::areas::OutOfMemory;
+use super::gdt::EXCEPTION_STACKS;
+use super::percpu::PerCpu;
+use super::stacks::KernelStack;
+use super::{cpu, frames, paging, percpu, trap};
+use core::cell::UnsafeCell;
+use core::ops::Range;
+use logic::boot::BootInfo;
+use logic::boot::memory_map::MemoryKind;
+use logic::sync::install_rank_hook;
+use x86_64::VirtAddr;
+
+const EARLY_STACK_BYTES: usize = 8 * 1024;
+
+/// Memory that only the processor and the code it runs on it use.
+#[repr(C, align(16))]
+struct Stack(UnsafeCell<[u8; EARLY_STACK_BYTES]>);
+
+// SAFETY: nothing refers to the bytes; the processor pushes to them while it handles an exception.
+unsafe impl Sync for Stack {}
+
+impl Stack {
+    fn top(&self) -> VirtAddr {
+        VirtAddr::from_ptr(self.0.get()) + EARLY_STACK_BYTES as u64
+    }
+}
+
+/// The boot processor's exception stacks until there is memory for guarded ones.
+#[unsafe(link_section = ".bss.init")]
+static EARLY_STACKS: [Stack; EXCEPTION_STACKS] =
+    [const { Stack(UnsafeCell::new([0; EARLY_STACK_BYTES])) }; EXCEPTION_STACKS];
+
+unsafe extern "C" {
+    // Of linker.ld: bounds of the stack that `kernel_main` runs on.
+    static __boot_stack_bottom: u8;
+    static __boot_stack_top: u8;
+}
+
+/// Called by the boot processor first thing. Does nothing the second time.
+pub fn boot_cpu() {
+    let this = percpu::boot();
+    if percpu::get(0).is_some() || percpu::install(this).is_none() {
+        return;
+    }
+    this.set_stack(VirtAddr::from_ptr(&raw const __boot_stack_bottom), VirtAddr::from_ptr(&raw const __boot_stack_top));
+    // SAFETY: the check above lets this happen once, on the processor that boots; the stacks are used for nothing else.
+    unsafe { this.segments().load(EARLY_STACKS.each_ref().map(Stack::top)) };
+    trap::load();
+    cpu::protect();
+    install_rank_hook(percpu::with_held_ranks);
+}
+
+/// What is left to do once memory is managed: exception stacks with guard pages, and memory that only starting needed, the
+/// loader's included, becomes free.
+pub fn finish(info: &BootInfo) {
+    if guard_exception_stacks().is_err() {
+        log::warn!("no memory for guarded exception stacks");
+        return;
+    }
+    let information = info.memory.regions().iter().filter(|region| region.kind == MemoryKind::BootInformation);
+    let information = information.map(|region| region.start..region.end);
+    for range in paging::give_up_start_up_memory().into_iter().chain(information) {
+        if let Err(error) = frames::reclaim(range.clone()) {
+            log::warn!("memory at {:#x} cannot be reclaimed: {error:?}", range.start);
+        }
+    }
+}
+
+/// Gives the boot processor's exceptions stacks with guard pages in place of the early ones.
+///
+/// # Errors
+/// [`OutOfMemory`]; the early ones stay then.
+fn guard_exception_stacks() -> Result<(), OutOfMemory> {
+    let stacks = [KernelStack::new()?, KernelStack::new()?, KernelStack::new()?];
+    // SAFETY: this is the boot processor, and the stacks are new.
+    unsafe { percpu::boot().segments().set_exception_stacks(stacks.map(KernelStack::leak)) };
+    Ok(())
+}
+
+/// Called by each further processor first thing, once, with what is its own.
+pub(super) fn further_cpu(this: &'static PerCpu, stack: Range<VirtAddr>, exceptions: [VirtAddr; EXCEPTION_STACKS]) {
+    if percpu::install(this).is_none() {
+        cpu::halt();
+    }
+    this.set_stack(stack.start, stack.end);
+    // SAFETY: the structure and the stacks were made for this processor, which comes here once.
+    unsafe { this.segments().load(exceptions) };
+    trap::load();
+    cpu::protect();
+}

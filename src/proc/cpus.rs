@@ -1,0 +1,80 @@
+//! What the scheduler keeps for each processor.
+
+use super::scheduler::Disposition;
+use super::thread::Thread;
+use crate::hw::percpu::{self, MAX_CPUS};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use arrayvec::ArrayVec;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use logic::sched::{Load, RunQueue, TimerQueue};
+use logic::sync::{IrqLock, Rank};
+use spin::Once;
+
+/// One processor.
+pub(super) struct Cpu {
+    pub(super) number: usize,
+    /// Who wants to run here. The idle thread never does.
+    pub(super) queue: IrqLock<RunQueue<Thread>>,
+    /// Sleeps that were begun here.
+    pub(super) timers: IrqLock<TimerQueue>,
+    /// Who runs.
+    pub(super) current: IrqLock<Arc<Thread>>,
+    /// Who runs when nobody wants to.
+    pub(super) idle: Arc<Thread>,
+    /// Who was left, until it is seen to on the next stack.
+    pub(super) left: IrqLock<Option<(Arc<Thread>, Disposition)>>,
+    /// Somebody else should run; asked at the end of an interrupt.
+    pub(super) preempt: AtomicBool,
+    queued: AtomicUsize,
+    is_idle: AtomicBool,
+}
+
+static CPUS: [Once<Box<Cpu>>; MAX_CPUS] = [const { Once::new() }; MAX_CPUS];
+
+/// Adds a processor that runs its idle thread.
+pub(super) fn add(number: usize, idle: Arc<Thread>) -> &'static Cpu {
+    CPUS[number].call_once(|| {
+        Box::new(Cpu {
+            number,
+            queue: IrqLock::new(Rank::RunQueue, RunQueue::new(number)),
+            timers: IrqLock::new(Rank::Timers, TimerQueue::new(number)),
+            current: IrqLock::new(Rank::Current, idle.clone()),
+            idle,
+            left: IrqLock::new(Rank::Current, None),
+            preempt: AtomicBool::new(false),
+            queued: AtomicUsize::new(0),
+            is_idle: AtomicBool::new(true),
+        })
+    })
+}
+
+/// Processor `number`, if it takes part.
+pub(super) fn get(number: usize) -> Option<&'static Cpu> {
+    CPUS.get(number)?.get().map(|cpu| &**cpu)
+}
+
+/// The processor that runs this. Interrupts must be off for the answer to stay true.
+pub(super) fn this() -> Option<&'static Cpu> {
+    get(percpu::current().number())
+}
+
+/// How busy all are.
+pub(super) fn loads() -> ArrayVec<Load, MAX_CPUS> {
+    (0..percpu::count())
+        .map(|number| match get(number) {
+            Some(cpu) => Load { queued: cpu.queued.load(Ordering::Relaxed), idle: cpu.is_idle.load(Ordering::Relaxed) },
+            // It has been started but does not take part yet: nothing must be put there.
+            None => Load { queued: usize::MAX / 2, idle: false },
+        })
+        .collect()
+}
+
+impl Cpu {
+    /// Lets the others see how busy it is, as its queue tells.
+    pub(super) fn publish(&self, queue: &RunQueue<Thread>) {
+        let load = queue.load();
+        self.queued.store(load.queued, Ordering::Relaxed);
+        self.is_idle.store(load.idle, Ordering::Relaxed);
+    }
+}
