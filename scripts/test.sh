@@ -17,5 +17,6 @@ scripts/raw.sh
 echo "test: reproducibility"
 scripts/reproduce.sh
 scripts/fuzz.sh boot_info 10
+scripts/fuzz.sh acpi 10
 echo "test: host and machine tests"
 exec cargo test --locked --no-fail-fast --lib --bins --tests

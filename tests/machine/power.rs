@@ -87,9 +87,8 @@ fn processors_that_may_be_plugged_in_later_do_not_count() {
 }
 
 #[test]
-fn three_hundred_processors_are_counted() {
-    let setup = Machine::raw().machine("q35").cpu("max").argument("-smp").argument("1,maxcpus=288");
-    let machine = boot_to_ready(setup);
+fn a_long_list_of_processors_is_read() {
+    let machine = boot_to_ready(Machine::raw().machine("q35").argument("-smp").argument("1,maxcpus=255"));
     assert!(summary(&machine).starts_with("ACPI: 1 CPU, "), "{}", summary(&machine));
     assert_eq!(machine.line("warning: ACPI"), None);
 }
@@ -98,7 +97,6 @@ fn three_hundred_processors_are_counted() {
 fn machines_without_acpi_do_without() {
     for setup in [
         Machine::raw().machine("pc,acpi=off"),
-        Machine::raw().machine("q35,acpi=off"),
         Machine::raw().machine("isapc").cpu("qemu64"),
         Machine::iso().machine("isapc").cpu("qemu64"),
     ] {
@@ -108,25 +106,25 @@ fn machines_without_acpi_do_without() {
 
 #[test]
 fn a_table_that_lies_costs_itself_and_a_warning() {
-    let folder = std::env::temp_dir().join(format!("eres-acpi-tables-{}", std::process::id()));
-    fs::create_dir_all(&folder).expect("a folder for tables");
-    let data = folder.join("data");
-    fs::write(&data, [0xff; 11]).expect("a table's contents");
-    let with = |signature: &str| {
-        let table = format!("sig={signature},rev=1,data={}", data.display());
-        Machine::raw().machine("pc,hpet=off").argument("-acpitable").argument(&table)
-    };
-    for (signature, warning, rest) in [
-        ("HPET", "warning: ACPI: table HPET at 0x", "ACPI: 1 CPU, 1 I/O APIC, PM timer"),
-        ("MCFG", "", "ACPI: 1 CPU, 1 I/O APIC, PM timer"),
-        ("APIC", "", "ACPI: 1 CPU, 1 I/O APIC, PM timer"),
-        ("NONE", "", "ACPI: 1 CPU, 1 I/O APIC, PM timer"),
+    // Too short for a timer's address; a region of PCI buses from 9 to 2; a MADT after the good one, which nobody reads.
+    let ecam: &[u8] = &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xb0, 0, 0, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0];
+    for (signature, contents, warning) in [
+        ("HPET", &[0xff; 11][..], Some("cannot have a length of 47 bytes")),
+        ("MCFG", ecam, Some("has an impossible entry")),
+        ("APIC", &[0; 40], None),
     ] {
-        let machine = boot_to_ready(with(signature));
-        assert!(warning.is_empty() || machine.line(warning).is_some(), "{}", machine.serial_log());
-        assert!(machine.line(rest).is_some(), "{}", machine.serial_log());
+        let contents_file = std::env::temp_dir().join(format!("eres-{signature}-{}", std::process::id()));
+        fs::write(&contents_file, contents).expect("a table can be written");
+        let table = format!("sig={signature},rev=1,data={}", contents_file.display());
+        let machine = boot_to_ready(Machine::raw().machine("pc,hpet=off").argument("-acpitable").argument(&table));
+        fs::remove_file(&contents_file).expect("the table goes");
+        let said = machine.line("warning: ACPI: ");
+        assert_eq!(said.is_some(), warning.is_some(), "{}", machine.serial_log());
+        if let (Some(said), Some(warning)) = (said, warning) {
+            assert!(said.contains(&format!("table {signature} at 0x")) && said.ends_with(warning), "{said}");
+        }
+        assert!(machine.line("ACPI: 1 CPU, 1 I/O APIC, PM timer").is_some(), "{}", machine.serial_log());
     }
-    fs::remove_dir_all(&folder).expect("the folder goes");
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub enum Flaw {
     Checksum,
     /// It is another table than the one that was pointed at.
     Signature,
-    /// An entry has an impossible length; those before it count.
+    /// An entry is of an impossible length, which ends the list, or says what cannot be. Other entries count.
     Entry,
     /// More of something than there is room for.
     TooMany,
@@ -33,7 +33,7 @@ impl fmt::Display for Flaw {
             Self::Length(length) => write!(formatter, "cannot have a length of {length} bytes"),
             Self::Checksum => formatter.write_str("has a wrong checksum"),
             Self::Signature => formatter.write_str("is another table than it should be"),
-            Self::Entry => formatter.write_str("has an entry of an impossible length"),
+            Self::Entry => formatter.write_str("has an impossible entry"),
             Self::TooMany => formatter.write_str("has more entries than there is room for"),
         }
     }
