@@ -1,21 +1,111 @@
 //! The end of a kernel that found itself wrong: says where and why on every console, then stops.
+//!
+//! It allocates nothing, waits for no lock, and says the most important first, in case that it does not get further; then, from
+//! the least to the most important, what a photograph of the screen should show. An 80x25 screen has 24 rows above the cursor:
+//! 2 of message, 7 of registers, 15 of backtrace; what is left shows the end of the log.
 
-use crate::drivers::console;
-use crate::hw;
+use crate::drivers::last_words::LastWords;
+use crate::hw::backtrace::{self, Backtrace};
 use crate::hw::lock::{Declared, Panicking};
+use crate::hw::{cpu, percpu, trap};
+use core::fmt::{self, Write};
+use core::iter::Peekable;
 use core::panic::PanicInfo;
+use logic::backtrace::Frame;
+
+/// Records of the log that are shown again.
+const LOG_LINES: usize = 10;
+/// Lines of backtrace; one more tells that there is more.
+const BACKTRACE_LINES: usize = 14;
+
+/// Where panics without an exception come from: nothing that the reader looks for.
+const MACHINERY: [&str; 4] = ["__rustc::", "core::panicking::", "core::option::", "core::result::"];
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    // A panic while panicking has nothing left that it could trust.
-    if let Declared::First(panicking) = Panicking::declare(info) {
-        match info.location() {
-            Some(place) => console::last_words(
-                &panicking,
-                format_args!("kernel panic at {}:{}\n  {}\n", place.file(), place.line(), info.message()),
-            ),
-            None => console::last_words(&panicking, format_args!("kernel panic\n  {}\n", info.message())),
+    match Panicking::declare(info) {
+        Declared::First(panicking) => report(&panicking, info),
+        Declared::Again(panicking) => {
+            // The message comes last: showing it may be what is wrong.
+            let mut words = LastWords::new(&panicking);
+            words.line(format_args!("panic in the panic at {}: {}", Place(info), info.message()));
+        }
+        Declared::Hopeless => {}
+    }
+    cpu::halt()
+}
+
+fn report(panicking: &Panicking, info: &PanicInfo<'_>) {
+    let mut words = LastWords::new(panicking);
+    say_message(&mut words, info);
+    words.log_tail(LOG_LINES);
+    if let Some(registers) = trap::fatal_frame(panicking) {
+        // Writing never fails.
+        let _ = write!(words, "{registers}");
+    }
+    say_backtrace(&mut words, backtrace::of_panic(panicking));
+    if words.have_scrolled() {
+        say_message(&mut words, info);
+    }
+}
+
+fn say_message(words: &mut LastWords<'_>, info: &PanicInfo<'_>) {
+    // Writing never fails; a Display that does has said what it could.
+    let _ =
+        writeln!(words, "kernel panic at {} on CPU {}\n  {}", Place(info), percpu::current().number(), info.message());
+}
+
+/// Tells who called whom. What calls itself again and again takes one line.
+fn say_backtrace(words: &mut LastWords<'_>, backtrace: Backtrace) {
+    let mut frames = backtrace.skip_while(|frame| is_machinery(*frame)).peekable();
+    for _ in 0..BACKTRACE_LINES {
+        let Some(frame) = frames.next() else { return };
+        let (Frame::Return(address) | Frame::Interrupted(address)) = frame;
+        let times = Times(1 + repetitions(&mut frames, frame));
+        match backtrace::symbol(frame) {
+            Some((name, offset)) => words.line(format_args!("  at {address:016x} {name}+{offset:#x}{times}")),
+            None => words.line(format_args!("  at {address:016x}{times}")),
         }
     }
-    hw::cpu::halt()
+    if frames.next().is_some() {
+        words.line(format_args!("  ..."));
+    }
+}
+
+fn is_machinery(frame: Frame) -> bool {
+    let name = match frame {
+        Frame::Return(_) => backtrace::symbol(frame),
+        Frame::Interrupted(_) => None,
+    };
+    name.is_some_and(|(name, _)| MACHINERY.iter().any(|prefix| name.starts_with(prefix)))
+}
+
+/// Takes the frames that are the same again, and counts them.
+fn repetitions(frames: &mut Peekable<impl Iterator<Item = Frame>>, frame: Frame) -> usize {
+    let mut count = 0;
+    while frames.next_if_eq(&frame).is_some() {
+        count += 1;
+    }
+    count
+}
+
+/// Where in the sources a panic is.
+struct Place<'a>(&'a PanicInfo<'a>);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, output: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.location() {
+            Some(place) => write!(output, "{}:{}", place.file(), place.line()),
+            None => output.write_str("an unknown place"),
+        }
+    }
+}
+
+/// How often a line would stand there, if more than once.
+struct Times(usize);
+
+impl fmt::Display for Times {
+    fn fmt(&self, output: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 > 1 { write!(output, " ({} times)", self.0) } else { Ok(()) }
+    }
 }

@@ -1,19 +1,99 @@
-//! Faults on demand, for tests and for whoever wants to see what a failure looks like: `provoke=panic`, `provoke=fault`,
-//! `provoke=write-text`, `provoke=run-data`, `provoke=null`, `provoke=stack` on the command line.
+//! Faults on demand, for tests and for whoever wants to see what a failure looks like: `provoke=` on the command line, with one
+//! of [`FAULTS`].
 
+use crate::drivers::console;
 use crate::hw;
+use core::fmt;
 use logic::boot::BootInfo;
+
+/// What can be provoked, and how.
+const FAULTS: [(&str, fn()); 9] = [
+    ("panic", panic_alone),
+    ("deep", deep::provoke),
+    ("panic-in-lock", panic_in_lock),
+    ("panic-in-panic", panic_in_panic),
+    ("fault", hw::provoke::invalid_opcode),
+    ("null", hw::provoke::read_null),
+    ("write-text", hw::provoke::write_text),
+    ("run-data", hw::provoke::run_data),
+    ("stack", hw::provoke::overflow_stack),
+];
 
 /// Does what `provoke=` asks for.
 pub fn as_asked(info: &BootInfo) {
-    match info.command_line.value("provoke") {
-        None => {}
-        Some("panic") => panic!("provoked by the command line"),
-        Some("fault") => hw::provoke::invalid_opcode(),
-        Some("null") => hw::provoke::read_null(),
-        Some("write-text") => hw::provoke::write_text(),
-        Some("stack") => hw::provoke::overflow_stack(),
-        Some("run-data") => hw::provoke::run_data(),
-        Some(other) => log::warn!("provoke={other} is none of panic, fault, null, write-text, run-data, stack"),
+    let Some(wanted) = info.command_line.value("provoke") else { return };
+    match FAULTS.iter().find(|(name, _)| *name == wanted) {
+        Some((_, provoke)) => provoke(),
+        None => log::warn!("provoke={wanted} is none of {}", Names),
+    }
+}
+
+/// All that can be asked for.
+struct Names;
+
+impl fmt::Display for Names {
+    fn fmt(&self, output: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, _)) in FAULTS.iter().enumerate() {
+            write!(output, "{}{name}", if index > 0 { ", " } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+fn panic_alone() {
+    panic!("provoked by the command line")
+}
+
+fn panic_in_lock() {
+    console::while_locked(|| panic!("provoked with the locks of console and log held"));
+}
+
+fn panic_in_panic() {
+    panic!("provoked with a message that panics: {}", Bomb)
+}
+
+/// Cannot be shown.
+struct Bomb;
+
+impl fmt::Display for Bomb {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("provoked in the message")
+    }
+}
+
+/// A panic five calls deep. `black_box` keeps each call from becoming its caller's end, and so from hiding it.
+mod deep {
+    use core::hint::black_box;
+
+    pub fn provoke() {
+        black_box(first(1));
+    }
+
+    #[inline(never)]
+    fn first(depth: u32) -> u32 {
+        black_box(second(black_box(depth) + 1))
+    }
+
+    #[inline(never)]
+    fn second(depth: u32) -> u32 {
+        black_box(third(black_box(depth) + 1))
+    }
+
+    #[inline(never)]
+    fn third(depth: u32) -> u32 {
+        black_box(fourth(black_box(depth) + 1))
+    }
+
+    #[inline(never)]
+    fn fourth(depth: u32) -> u32 {
+        black_box(fifth(black_box(depth) + 1))
+    }
+
+    #[inline(never)]
+    fn fifth(depth: u32) -> u32 {
+        if black_box(depth) == 5 {
+            panic!("provoked {depth} calls deep");
+        }
+        depth
     }
 }

@@ -2,5 +2,6 @@
 
 pub mod console;
 mod framebuffer;
+pub mod last_words;
 mod serial;
 mod vga;

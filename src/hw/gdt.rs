@@ -62,6 +62,15 @@ impl Segments {
         unsafe { load_tss(task) };
     }
 
+    /// The upper ends of the stacks that the exceptions use.
+    pub fn exception_stacks(&self) -> [u64; EXCEPTION_STACKS] {
+        // SAFETY: the structure lives; the field is read through a raw pointer, being unaligned.
+        let stacks = unsafe { &raw const (*self.task.get()).interrupt_stack_table };
+        // SAFETY: it is written only while its processor starts, and any bits are a value.
+        let [first, second, third, ..] = unsafe { stacks.read_unaligned() };
+        [first, second, third].map(VirtAddr::as_u64)
+    }
+
     /// Has the exceptions use other stacks.
     ///
     /// # Safety

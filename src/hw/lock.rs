@@ -2,26 +2,27 @@
 
 use super::{ipi, percpu};
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use logic::sync::rank::stop_checking;
 use logic::sync::{IrqGuard, IrqLock};
 use x86_64::instructions::interrupts;
 
-/// Proof of being in the panic handler, which does not return. There is never more than one.
+/// Proof of being in the panic handler, which does not return. Of two, the older one's owner never runs again.
 pub struct Panicking(());
 
 /// Nobody panics.
 const NOBODY: usize = usize::MAX;
 static WHO: AtomicUsize = AtomicUsize::new(NOBODY);
+static AGAIN: AtomicBool = AtomicBool::new(false);
 
 /// What a panic is to one that was there before.
 pub enum Declared {
     /// It is the first.
     First(Panicking),
-    /// It came while this processor reported another.
-    Again,
-    /// Another processor is reporting one.
-    Elsewhere,
+    /// It came while this processor reported the first.
+    Again(Panicking),
+    /// It came while that was reported, or while another processor reports: nothing is left to be said.
+    Hopeless,
 }
 
 impl Panicking {
@@ -35,8 +36,8 @@ impl Panicking {
                 ipi::stop_others();
                 Declared::First(Self(()))
             }
-            Err(who) if who == this => Declared::Again,
-            Err(_) => Declared::Elsewhere,
+            Err(who) if who == this && !AGAIN.swap(true, Ordering::Relaxed) => Declared::Again(Self(())),
+            Err(_) => Declared::Hopeless,
         }
     }
 

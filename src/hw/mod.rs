@@ -5,6 +5,7 @@
 pub mod acpi;
 pub mod apic;
 pub mod areas;
+pub mod backtrace;
 pub mod boot;
 pub mod clock;
 pub mod context;

@@ -5,6 +5,7 @@
 
 use super::context::Context;
 use super::gdt::Segments;
+use super::startup::EXCEPTION_STACK_BYTES;
 use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::ptr;
@@ -88,6 +89,12 @@ impl PerCpu {
     pub(super) fn set_stack(&self, bottom: VirtAddr, top: VirtAddr) {
         self.stack_bottom.store(bottom.as_u64(), Ordering::Relaxed);
         self.stack_top.store(top.as_u64(), Ordering::Relaxed);
+    }
+
+    /// The addresses of its exception stacks, as far as they are certain to be stack.
+    pub(super) fn exception_stacks(&self) -> impl Iterator<Item = core::ops::Range<u64>> {
+        let tops = self.segments.exception_stacks().into_iter();
+        tops.map(|top| top.saturating_sub(EXCEPTION_STACK_BYTES)..top)
     }
 
     /// The context that it runs, or null.

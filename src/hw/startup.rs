@@ -13,6 +13,8 @@ use logic::sync::install_rank_hook;
 use x86_64::VirtAddr;
 
 const EARLY_STACK_BYTES: usize = 8 * 1024;
+/// What every exception stack has at least, early or not.
+pub(super) const EXCEPTION_STACK_BYTES: u64 = EARLY_STACK_BYTES as u64;
 
 /// Memory that only the processor and the code it runs on it use.
 #[repr(C, align(16))]

@@ -1,7 +1,11 @@
 //! Exceptions and interrupts arrive here. An exception in the kernel ends in a panic that says what the processor saw, never
 //! in a silent reset, unless `fixup` expected it.
 
+use super::lock::Panicking;
 use super::{fixup, gdt, irq, percpu};
+use core::fmt;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
 use spin::Once;
 use x86_64::VirtAddr;
 use x86_64::registers::control::Cr2;
@@ -9,7 +13,7 @@ use x86_64::structures::idt::InterruptDescriptorTable;
 
 /// What `asm/trap.asm` saved on the stack, lowest address first.
 #[repr(C)]
-struct TrapFrame {
+pub struct TrapFrame {
     r15: u64,
     r14: u64,
     r13: u64,
@@ -18,7 +22,7 @@ struct TrapFrame {
     r10: u64,
     r9: u64,
     r8: u64,
-    rbp: u64,
+    pub(super) rbp: u64,
     rdi: u64,
     rsi: u64,
     rdx: u64,
@@ -27,10 +31,10 @@ struct TrapFrame {
     rax: u64,
     vector: u64,
     error_code: u64,
-    rip: u64,
-    cs: u64,
+    pub(super) rip: u64,
+    pub(super) cs: u64,
     rflags: u64,
-    rsp: u64,
+    pub(super) rsp: u64,
     ss: u64,
 }
 
@@ -120,40 +124,62 @@ extern "C" fn trap(frame: &mut TrapFrame) {
     }
 }
 
+/// The frame of the exception that the kernel panics for.
+static FATAL: AtomicPtr<TrapFrame> = AtomicPtr::new(ptr::null_mut());
+
+/// The registers at the exception that made the kernel panic, if one did.
+pub fn fatal_frame(_: &Panicking) -> Option<&'static TrapFrame> {
+    let frame = FATAL.load(Ordering::Relaxed);
+    // SAFETY: null, or a frame on a stack that is never unwound: `fatal` panics with it, and a panic does not return.
+    unsafe { frame.as_ref() }
+}
+
 /// Ends in the panic that tells what the processor saw.
 fn fatal(frame: &TrapFrame) -> ! {
-    let TrapFrame { vector, error_code, rip, rsp, rflags, cs, ss, .. } = frame;
-    let address = Cr2::read_raw();
-    let name = name(*vector);
-    panic!(
-        "exception {vector}, {name}{}\n  \
-         rip {rip:016x}  cs {cs:04x}  rflags {rflags:08x}  error {error_code:x}\n  \
-         rsp {rsp:016x}  ss {ss:04x}  cr2 {address:016x}  rbp {:016x}\n  \
-         rax {:016x}  rbx {:016x}  rcx {:016x}  rdx {:016x}\n  \
-         rsi {:016x}  rdi {:016x}  r8  {:016x}  r9  {:016x}\n  \
-         r10 {:016x}  r11 {:016x}  r12 {:016x}  r13 {:016x}\n  \
-         r14 {:016x}  r15 {:016x}",
-        match vector {
-            8 | 14 if in_guard_page(address) => ": the stack is full",
-            14 => page_fault_words(*error_code),
-            _ => "",
-        },
-        frame.rbp,
-        frame.rax,
-        frame.rbx,
-        frame.rcx,
-        frame.rdx,
-        frame.rsi,
-        frame.rdi,
-        frame.r8,
-        frame.r9,
-        frame.r10,
-        frame.r11,
-        frame.r12,
-        frame.r13,
-        frame.r14,
-        frame.r15,
-    )
+    // The first counts: others may come on other processors, or while it is reported.
+    let _ =
+        FATAL.compare_exchange(ptr::null_mut(), ptr::from_ref(frame).cast_mut(), Ordering::Relaxed, Ordering::Relaxed);
+    let TrapFrame { vector, error_code, .. } = frame;
+    let why = match vector {
+        8 | 14 if in_guard_page(Cr2::read_raw()) => ": the stack is full",
+        14 => page_fault_words(*error_code),
+        _ => "",
+    };
+    panic!("exception {vector}, {}{why}", name(*vector))
+}
+
+impl fmt::Display for TrapFrame {
+    /// Seven lines of at most 79 columns, each with its end.
+    fn fmt(&self, output: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wide = [
+            ("rax", self.rax),
+            ("rbx", self.rbx),
+            ("rcx", self.rcx),
+            ("rdx", self.rdx),
+            ("rsi", self.rsi),
+            ("rdi", self.rdi),
+            ("r8 ", self.r8),
+            ("r9 ", self.r9),
+            ("r10", self.r10),
+            ("r11", self.r11),
+            ("r12", self.r12),
+            ("r13", self.r13),
+            ("r14", self.r14),
+            ("r15", self.r15),
+            ("cr2", Cr2::read_raw()),
+            ("rbp", self.rbp),
+            ("rsp", self.rsp),
+            ("rip", self.rip),
+        ];
+        for [left, middle, right] in wide.as_chunks().0 {
+            for (name, value) in [left, middle, right] {
+                write!(output, "  {name} {value:016x}")?;
+            }
+            writeln!(output)?;
+        }
+        let Self { cs, ss, rflags, error_code, .. } = self;
+        writeln!(output, "  rflags {rflags:08x}  cs {cs:04x}  ss {ss:04x}  error code {error_code:x}")
+    }
 }
 
 /// Whether the page under this processor's stack was touched, which happens when the stack grows out of its memory.

@@ -37,13 +37,19 @@ impl<const N: usize> LogRing<N> {
                 return None;
             }
             let begin = position;
-            while self.at(position) != b'\n' {
+            // The newest record has no newline while it is being pushed, which is when a panic may come to read it.
+            while position < self.length && self.at(position) != b'\n' {
                 position += 1;
             }
             let end = position;
             position += 1;
             Some((level_of(self.at(begin)), (begin + 1..end).map(|index| self.at(index))))
         })
+    }
+
+    /// The newest `count` records, oldest of them first, as [`LogRing::records`] gives them.
+    pub fn newest(&self, count: usize) -> impl Iterator<Item = (Level, impl Iterator<Item = u8>)> {
+        self.records().skip(self.records().count().saturating_sub(count))
     }
 
     fn at(&self, index: usize) -> u8 {
@@ -108,6 +114,23 @@ mod tests {
         ring.push(Level::Warn, format_args!("two"));
         ring.push(Level::Debug, format_args!("three\n3"));
         assert_eq!(texts(&ring), [(Level::Warn, "two".into()), (Level::Debug, "three 3".into())]);
+    }
+
+    #[test]
+    fn the_newest_records_are_found_and_an_unfinished_one_among_them() {
+        let mut ring = LogRing::<64>::new();
+        for text in ["one", "two", "three"] {
+            ring.push(Level::Info, format_args!("{text}"));
+        }
+        let newest = |ring: &LogRing<64>, count| -> Vec<String> {
+            ring.newest(count).map(|(_, text)| String::from_utf8(text.collect()).unwrap()).collect()
+        };
+        assert_eq!(newest(&ring, 2), ["two", "three"]);
+        assert_eq!(newest(&ring, 9), ["one", "two", "three"]);
+        ring.push_byte(Level::Warn as u8);
+        ring.push_byte(b'f');
+        assert_eq!(texts(&ring).last(), Some(&(Level::Warn, "f".into())));
+        assert_eq!(LogRing::<8> { length: 3, ..LogRing::new() }.records().count(), 1);
     }
 
     #[test]

@@ -5,8 +5,9 @@ use crate::harness::{ComposedImage, Machine, Mode};
 use std::time::Duration;
 
 /// What `provoke=fault` ends in, with words that must be among the last.
-const FAULTS: [(&str, &str); 6] = [
+const FAULTS: [(&str, &str); 7] = [
     ("panic", "provoked by the command line"),
+    ("panic-in-lock", "provoked with the locks of console and log held"),
     ("fault", "exception 6, invalid opcode"),
     ("null", "exception 14, page fault: read where nothing is mapped"),
     ("write-text", "exception 14, page fault: wrote to what is read-only"),
@@ -28,12 +29,106 @@ fn a_kernel_that_fails_says_where_and_why_and_stops() {
     }
 }
 
+/// Fails unless some of `lines` hold these words, in this order.
+#[track_caller]
+fn expect_in_order<'a>(lines: impl IntoIterator<Item = &'a str>, words: &[&str], whole: &str) {
+    let mut lines = lines.into_iter();
+    for wanted in words {
+        assert!(lines.any(|line| line.contains(wanted)), "{wanted:?} is not (there) in:\n{whole}");
+    }
+}
+
 #[test]
-fn a_panic_is_seen_in_text_mode_and_without_a_serial_port() {
+fn a_panic_names_who_called_whom_on_both_consoles() {
+    let calls =
+        ["fifth", "fourth", "third", "second", "first"].map(|name| format!(" kernel::provoke::deep::{name}+0x"));
+    let mut words = vec!["kernel panic at src/provoke.rs:", "  provoked 5 calls deep", "  | time: "];
+    words.extend(calls.iter().map(String::as_str));
+    words.extend([" kernel_main+0x", " entry_high+0x"]);
+    let image = ComposedImage::new(&["--command-line", "provoke=deep"]);
+    let mut machine = Machine::image(&image.path()).boot();
+    machine.expect_line(" entry_high+0x");
+    let serial = machine.serial_log();
+    expect_in_order(serial.lines(), &words, &serial);
+    assert!(!serial.contains(" core::panicking::"), "{serial}");
+    let screen = machine.expect_on_screen(" entry_high+0x");
+    expect_in_order(screen.rows.iter().map(String::as_str), &words, &screen.to_string());
+}
+
+#[test]
+fn a_panic_shows_registers_and_the_code_that_an_exception_interrupted() {
+    for (fault, function, error_code) in
+        [("fault", "invalid_opcode", "0"), ("null", "read_null", "0"), ("write-text", "write_text", "3")]
+    {
+        let image = ComposedImage::new(&["--command-line", &format!("provoke={fault}")]);
+        let mut machine = Machine::image(&image.path()).boot();
+        let rip = machine.expect_line("  rip ").text;
+        let rip = rip.split("rip ").nth(1).expect("the value of RIP").to_owned();
+        machine.expect_line(&format!("  error code {error_code}"));
+        machine.expect_line(&format!("  at {rip} kernel::hw::provoke::{function}+0x"));
+        machine.expect_line(" kernel_main+0x");
+    }
+    let image = ComposedImage::new(&["--command-line", "provoke=run-data"]);
+    let mut machine = Machine::image(&image.path()).boot();
+    machine.expect_line("  error code 11");
+    machine.expect_line(" kernel::hw::provoke::run_data+0x");
+}
+
+#[test]
+fn a_full_stack_is_told_in_a_few_lines() {
+    let image = ComposedImage::new(&["--command-line", "provoke=stack"]);
+    let mut machine = Machine::image(&image.path()).boot();
+    machine.expect_line_where("a line for all calls", |line| line.contains("::deeper+0x") && line.ends_with(" times)"));
+    machine.expect_line(" kernel::hw::provoke::overflow_stack+0x");
+    machine.expect_line(" kernel_main+0x");
+}
+
+#[test]
+fn the_end_of_the_log_comes_with_the_panic_whatever_was_shown() {
+    let image = ComposedImage::new(&["--command-line", "log=off provoke=panic"]);
+    let mut machine = Machine::image(&image.path()).boot();
+    machine.expect_line("kernel panic at ");
+    machine.expect_line("  | debug: ");
+    machine.expect_line("  | time: ");
+    let screen = machine.expect_on_screen("  | time: ");
+    assert!(screen.contains("  | debug: "), "{screen}");
+}
+
+#[test]
+fn a_text_screen_keeps_message_registers_and_backtrace() {
     let image = ComposedImage::new(&["--text", "--command-line", "provoke=fault"]);
     let mut machine = Machine::image(&image.path()).no_serial().boot();
-    let screen = machine.expect_on_screen("exception 6, invalid opcode");
-    assert_eq!(screen.mode, Mode::VgaText, "{screen}");
+    // The message comes first, and again when it has scrolled away: below the backtrace.
+    let below = machine.expect_on_screen(" entry_high+0x");
+    assert_eq!(below.mode, Mode::VgaText, "{below}");
+    machine.expect_stays_up(Duration::from_millis(500));
+    let screen = machine.screen();
+    let words = [
+        "  | time: ",
+        "  rax ",
+        "  rip ",
+        "  rflags ",
+        " kernel::hw::provoke::invalid_opcode+0x",
+        " kernel_main+0x",
+        " entry_high+0x",
+        "kernel panic at src/hw/trap.rs:",
+        "  exception 6, invalid opcode",
+    ];
+    expect_in_order(screen.rows.iter().map(String::as_str), &words, &screen.to_string());
+}
+
+#[test]
+fn a_panic_in_the_panic_says_so_in_a_line_and_stops() {
+    for options in [&["--command-line"][..], &["--text", "--command-line"]] {
+        let image = ComposedImage::new(&[options, &["provoke=panic-in-panic"]].concat());
+        let mut machine = Machine::image(&image.path()).boot();
+        machine.expect_line("kernel panic at src/provoke.rs:");
+        let line = machine.expect_line("panic in the panic at src/provoke.rs:").text;
+        assert!(line.ends_with(": provoked in the message"), "{line}");
+        machine.expect_on_screen("panic in the panic at src/provoke.rs:");
+        machine.expect_silence(Duration::from_millis(500));
+        machine.expect_stays_up(Duration::ZERO);
+    }
 }
 
 #[test]

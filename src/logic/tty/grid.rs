@@ -36,6 +36,11 @@ impl TextGrid {
         (self.column, self.row) = (0, 0);
     }
 
+    /// Columns and rows.
+    pub fn size(&self) -> (usize, usize) {
+        (self.columns, self.rows)
+    }
+
     /// Writes `text` at the cursor: lines wrap at the right edge, the grid scrolls at the bottom. Newline, carriage return
     /// and tab move the cursor; other control characters are ignored.
     pub fn write(&mut self, text: &str, display: &mut dyn CellDisplay) {

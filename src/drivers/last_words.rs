@@ -1,0 +1,90 @@
+//! What a panic says on every console, whoever holds their locks: nothing here allocates or waits for a lock.
+
+use super::console::{self, CONSOLE, Console, LOG};
+use crate::hw::lock::Panicking;
+use core::fmt::{self, Write};
+use core::ops::DerefMut;
+
+/// The consoles and the log, taken from whoever had them.
+pub struct LastWords<'a> {
+    panicking: &'a Panicking,
+    /// Where the next character goes: from the screen's left edge, and from the row where the words began.
+    column: usize,
+    row: usize,
+    /// What a row of the screen has no room for is left out there, instead of put into the next.
+    cut: bool,
+}
+
+impl<'a> LastWords<'a> {
+    /// Begins a new line, apart from what was said before.
+    pub fn new(panicking: &'a Panicking) -> Self {
+        let mut words = Self { panicking, column: 0, row: 0, cut: false };
+        words.end_line();
+        words
+    }
+
+    /// Says a line of which the screen shows what fits into one row; the serial line has all of it.
+    pub fn line(&mut self, text: fmt::Arguments<'_>) {
+        self.cut = true;
+        // Writing never fails; a Display that does has said what it could.
+        let _ = self.write_fmt(text);
+        self.cut = false;
+        self.end_line();
+    }
+
+    /// Says the newest `count` records of the log in a line each, those too that were not shown.
+    pub fn log_tail(&mut self, count: usize) {
+        let log = self.panicking.seize(&LOG);
+        for (level, text) in log.newest(count) {
+            self.cut = true;
+            self.say("  | ");
+            self.say(console::prefix(level));
+            for byte in text {
+                self.say(char::from(byte).encode_utf8(&mut [0; 4]));
+            }
+            self.cut = false;
+            self.end_line();
+        }
+    }
+
+    /// Whether what was said first has left the screen.
+    pub fn have_scrolled(&self) -> bool {
+        let (_, rows) = self.console().size();
+        rows > 0 && self.row >= rows
+    }
+
+    fn console(&self) -> impl DerefMut<Target = Console> + use<'a> {
+        self.panicking.seize(&CONSOLE)
+    }
+
+    fn end_line(&mut self) {
+        self.say("\n");
+    }
+
+    fn say(&mut self, text: &str) {
+        let mut console = self.console();
+        if let Some(serial) = &mut console.serial {
+            serial.write(text);
+        }
+        let (columns, _) = console.size();
+        for character in text.chars() {
+            if character == '\n' {
+                (self.column, self.row) = (0, self.row + 1);
+            } else if self.column < columns {
+                self.column += 1;
+            } else if self.cut {
+                continue;
+            } else {
+                (self.column, self.row) = (1, self.row + 1);
+            }
+            console.write_on_screen(character.encode_utf8(&mut [0; 4]));
+        }
+    }
+}
+
+impl Write for LastWords<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.say(text);
+        Ok(())
+    }
+}
