@@ -7,9 +7,9 @@ use core::fmt;
 use logic::boot::BootInfo;
 
 /// What can be provoked, and how.
-const FAULTS: [(&str, fn()); 9] = [
+const FAULTS: [(&str, fn()); 10] = [
     ("panic", panic_alone),
-    ("deep", deep::provoke),
+    ("deep", deep::panic),
     ("panic-in-lock", panic_in_lock),
     ("panic-in-panic", panic_in_panic),
     ("fault", hw::provoke::invalid_opcode),
@@ -17,6 +17,7 @@ const FAULTS: [(&str, fn()); 9] = [
     ("write-text", hw::provoke::write_text),
     ("run-data", hw::provoke::run_data),
     ("stack", hw::provoke::overflow_stack),
+    ("deep-fault", deep::fault),
 ];
 
 /// Does what `provoke=` asks for.
@@ -61,39 +62,42 @@ impl fmt::Display for Bomb {
     }
 }
 
-/// A panic five calls deep. `black_box` keeps each call from becoming its caller's end, and so from hiding it.
+/// Five calls deep. `black_box` keeps each call from becoming its caller's end, and so from hiding it.
 mod deep {
+    use crate::hw;
     use core::hint::black_box;
 
-    pub fn provoke() {
-        black_box(first(1));
+    pub fn panic() {
+        black_box(first(|| panic!("provoked five calls deep")));
+    }
+
+    pub fn fault() {
+        black_box(first(hw::provoke::invalid_opcode));
     }
 
     #[inline(never)]
-    fn first(depth: u32) -> u32 {
-        black_box(second(black_box(depth) + 1))
+    fn first(end: fn()) -> u32 {
+        black_box(second(end)) + 1
     }
 
     #[inline(never)]
-    fn second(depth: u32) -> u32 {
-        black_box(third(black_box(depth) + 1))
+    fn second(end: fn()) -> u32 {
+        black_box(third(end)) + 1
     }
 
     #[inline(never)]
-    fn third(depth: u32) -> u32 {
-        black_box(fourth(black_box(depth) + 1))
+    fn third(end: fn()) -> u32 {
+        black_box(fourth(end)) + 1
     }
 
     #[inline(never)]
-    fn fourth(depth: u32) -> u32 {
-        black_box(fifth(black_box(depth) + 1))
+    fn fourth(end: fn()) -> u32 {
+        black_box(fifth(end)) + 1
     }
 
     #[inline(never)]
-    fn fifth(depth: u32) -> u32 {
-        if black_box(depth) == 5 {
-            panic!("provoked {depth} calls deep");
-        }
-        depth
+    fn fifth(end: fn()) -> u32 {
+        black_box(end)();
+        1
     }
 }

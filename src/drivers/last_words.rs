@@ -47,10 +47,11 @@ impl<'a> LastWords<'a> {
         }
     }
 
-    /// Whether what was said first has left the screen.
+    /// Whether the first line has left the screen.
     pub fn have_scrolled(&self) -> bool {
         let (_, rows) = self.console().size();
-        rows > 0 && self.row >= rows
+        // The words began with the end of the line before.
+        rows > 0 && self.row > rows
     }
 
     fn console(&self) -> impl DerefMut<Target = Console> + use<'a> {

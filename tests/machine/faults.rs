@@ -42,7 +42,7 @@ fn expect_in_order<'a>(lines: impl IntoIterator<Item = &'a str>, words: &[&str],
 fn a_panic_names_who_called_whom_on_both_consoles() {
     let calls =
         ["fifth", "fourth", "third", "second", "first"].map(|name| format!(" kernel::provoke::deep::{name}+0x"));
-    let mut words = vec!["kernel panic at src/provoke.rs:", "  provoked 5 calls deep", "  | time: "];
+    let mut words = vec!["kernel panic at src/provoke.rs:", "  provoked five calls deep", "  | time: "];
     words.extend(calls.iter().map(String::as_str));
     words.extend([" kernel_main+0x", " entry_high+0x"]);
     let image = ComposedImage::new(&["--command-line", "provoke=deep"]);
@@ -96,9 +96,9 @@ fn the_end_of_the_log_comes_with_the_panic_whatever_was_shown() {
 
 #[test]
 fn a_text_screen_keeps_message_registers_and_backtrace() {
-    let image = ComposedImage::new(&["--text", "--command-line", "provoke=fault"]);
+    let image = ComposedImage::new(&["--text", "--command-line", "provoke=deep-fault"]);
     let mut machine = Machine::image(&image.path()).no_serial().boot();
-    // The message comes first, and again when it has scrolled away: below the backtrace.
+    // The message comes first, and again below all else when it has scrolled away.
     let below = machine.expect_on_screen(" entry_high+0x");
     assert_eq!(below.mode, Mode::VgaText, "{below}");
     machine.expect_stays_up(Duration::from_millis(500));
@@ -109,6 +109,8 @@ fn a_text_screen_keeps_message_registers_and_backtrace() {
         "  rip ",
         "  rflags ",
         " kernel::hw::provoke::invalid_opcode+0x",
+        " kernel::provoke::deep::fifth+0x",
+        " kernel::provoke::deep::first+0x",
         " kernel_main+0x",
         " entry_high+0x",
         "kernel panic at src/hw/trap.rs:",
