@@ -18,16 +18,18 @@ pub fn table(file: &[u8]) -> Result<(Vec<u8>, usize)> {
     Ok((table, functions.len()))
 }
 
-/// Names by address, and where the last function ends.
+/// Names by address, and where the last function ends: with its section, for those of assembly have no size.
 fn functions(file: &[u8]) -> Result<(BTreeMap<u64, String>, u64)> {
     let elf = ElfBytes::<LittleEndian>::minimal_parse(file).map_err(|error| format!("not an ELF file: {error}"))?;
     let (symbols, names) = elf.symbol_table().map_err(|error| error.to_string())?.ok_or("no symbol table")?;
+    let sections = elf.section_headers().ok_or("no section headers")?;
     let mut functions: BTreeMap<u64, String> = BTreeMap::new();
     let mut end = 0;
     for symbol in symbols.iter().filter(|symbol| symbol.st_symtype() == STT_FUNC && !symbol.is_undefined()) {
         let mangled = names.get(symbol.st_name as usize).map_err(|error| format!("a symbol's name: {error}"))?;
         let name = format!("{:#}", rustc_demangle::demangle(mangled));
-        end = end.max(symbol.st_value.saturating_add(symbol.st_size));
+        let section = sections.get(symbol.st_shndx.into()).map_err(|error| format!("{name}: {error}"))?;
+        end = end.max(section.sh_addr.saturating_add(section.sh_size));
         // Of several names for one address the first in the alphabet stands for all, whatever their order in the file.
         if !name.is_empty() && functions.get(&symbol.st_value).is_none_or(|other| name < *other) {
             functions.insert(symbol.st_value, name);
@@ -45,28 +47,29 @@ mod tests {
     const FUNC: u8 = 2;
     const OBJECT: u8 = 1;
 
-    /// An ELF file of nothing but a symbol table: type, address, size, name.
-    fn elf_file(symbols: &[(u8, u64, u64, &str)]) -> Vec<u8> {
+    /// An ELF file of nothing but a symbol table: type, address, name, all in a section from 0x1000 to 0x2010.
+    fn elf_file(symbols: &[(u8, u64, &str)]) -> Vec<u8> {
         let mut names = vec![0];
         let mut entries = vec![0; 24];
-        for (kind, address, size, name) in symbols {
+        for (kind, address, name) in symbols {
             entries.extend((names.len() as u32).to_le_bytes());
-            entries.extend([*kind, 0, 1, 0]);
-            entries.extend([*address, *size].iter().flat_map(|number| number.to_le_bytes()));
+            entries.extend([*kind, 0, 3, 0]);
+            entries.extend([*address, 0].iter().flat_map(|number| number.to_le_bytes()));
             names.extend(name.bytes().chain([0]));
         }
         let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
         file.extend([2, 0, 62, 0, 1, 0, 0, 0]);
         file.extend([0_u64, 0, 64].iter().flat_map(|number| number.to_le_bytes()));
-        file.extend([0, 0, 0, 0, 64, 0, 0, 0, 0, 0, 64, 0, 3, 0, 0, 0]);
-        let entries_at = 64 + 3 * 64;
-        for (kind, offset, size, link, entry_size) in [
-            (0_u32, 0, 0, 0_u32, 0_u64),
-            (2, entries_at, entries.len(), 2, 24),
-            (3, entries_at + entries.len(), names.len(), 0, 0),
+        file.extend([0, 0, 0, 0, 64, 0, 0, 0, 0, 0, 64, 0, 4, 0, 0, 0]);
+        let entries_at = 64 + 4 * 64;
+        for (kind, address, offset, size, link, entry_size) in [
+            (0_u32, 0_u64, 0, 0, 0_u32, 0_u64),
+            (2, 0, entries_at, entries.len(), 2, 24),
+            (3, 0, entries_at + entries.len(), names.len(), 0, 0),
+            (1, 0x1000, 0, 0x1010, 0, 0),
         ] {
             file.extend([0, kind].iter().flat_map(|number| number.to_le_bytes()));
-            file.extend([0, 0, offset as u64, size as u64].iter().flat_map(|number| number.to_le_bytes()));
+            file.extend([0, address, offset as u64, size as u64].iter().flat_map(|number| number.to_le_bytes()));
             file.extend([link, 0].iter().flat_map(|number| number.to_le_bytes()));
             file.extend([1, entry_size].iter().flat_map(|number| number.to_le_bytes()));
         }
@@ -78,10 +81,10 @@ mod tests {
     #[test]
     fn functions_are_found_by_address_and_under_readable_names() {
         let file = elf_file(&[
-            (FUNC, 0x2000, 16, "_ZN6kernel5panic17h0123456789abcdefE"),
-            (OBJECT, 0x1800, 16, "table"),
-            (FUNC, 0x1000, 16, "memcpy"),
-            (FUNC, 0x1000, 16, "bcopy"),
+            (FUNC, 0x2000, "_ZN6kernel5panic17h0123456789abcdefE"),
+            (OBJECT, 0x1800, "table"),
+            (FUNC, 0x1000, "memcpy"),
+            (FUNC, 0x1000, "bcopy"),
         ]);
         let (table, count) = table(&file).unwrap();
         let symbols = SymbolTable::new(&table).unwrap();
@@ -103,10 +106,10 @@ mod tests {
     proptest! {
         #[test]
         fn a_damaged_file_never_panics(
-            damage in prop::collection::vec((0_usize..400, any::<u8>()), 1..8),
-            length in 0_usize..400,
+            damage in prop::collection::vec((0_usize..450, any::<u8>()), 1..8),
+            length in 0_usize..450,
         ) {
-            let mut file = elf_file(&[(FUNC, 0x1000, 16, "one"), (FUNC, 0x1010, 16, "other")]);
+            let mut file = elf_file(&[(FUNC, 0x1000, "one"), (FUNC, 0x1010, "other")]);
             for (at, value) in damage {
                 if let Some(byte) = file.get_mut(at) {
                     *byte = value;
