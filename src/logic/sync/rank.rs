@@ -245,7 +245,9 @@ mod tests {
         assert_eq!(held.take(Rank::Serial, Taking::Waiting), Ok(()));
         let lower = held.take(Rank::Heap, Taking::Waiting).expect_err("lower");
         assert_eq!(lower, Violation::Order { taken: Rank::Heap, held: Rank::Serial });
-        assert_eq!(lower.to_string(), "lock order: Heap (rank 13) taken while Serial (rank 16) is held");
+        let (heap, serial) = (Rank::Heap as u8, Rank::Serial as u8);
+        let message = format!("lock order: Heap (rank {heap}) taken while Serial (rank {serial}) is held");
+        assert_eq!(lower.to_string(), message);
         assert_eq!(
             held.take(Rank::Serial, Taking::Waiting),
             Err(Violation::Order { taken: Rank::Serial, held: Rank::Serial })
