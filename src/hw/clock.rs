@@ -27,6 +27,9 @@ const UNKNOWN_HERTZ: u64 = 1_000_000_000;
 /// After this part of a second the frequency is refined.
 const REFINE_AFTER: u64 = 10;
 
+/// A measurement with at most this error, in millionths, settles that the frequency needs no correction.
+const CONFIRMING_PPM: u32 = 50;
+
 /// A correction begins this part of a second later: by then every processor knows of it.
 const BEND_AFTER: u64 = 100;
 
@@ -172,7 +175,9 @@ pub fn judge_cpu(number: usize, exchanges: &[Exchange]) {
 /// SDM volume 3 section 18.17.1: the counter runs at one rate in all states.
 fn is_invariant() -> bool {
     const LEAF: u32 = 0x8000_0007;
-    __cpuid(0x8000_0000).eax >= LEAF && __cpuid(LEAF).edx & 1 << 8 != 0
+    // Remembered, because CPUID takes a hypervisor microseconds.
+    static ANSWER: Once<bool> = Once::new();
+    *ANSWER.call_once(|| __cpuid(0x8000_0000).eax >= LEAF && __cpuid(LEAF).edx & 1 << 8 != 0)
 }
 
 /// The moment at which the time-stamp counter is `tsc`; before [`start`], the kernel's entry.
@@ -330,8 +335,9 @@ impl Watch {
                 SHARES_FLOOR.store(true, Ordering::SeqCst);
             }
             Verdict::Refine(hertz) if !self.is_refined => self.refine(hertz),
+            // A stretch that was itself disturbed confirms little.
             Verdict::Keep | Verdict::Refine(_) => {
-                self.is_refined = true;
+                self.is_refined |= measurement.error_ppm <= CONFIRMING_PPM;
                 self.is_suspect = false;
             }
         }
