@@ -290,7 +290,8 @@ impl FrameAllocator {
             }
         };
         let spans = || self.sections.iter().enumerate().filter(|(_, section)| !section.span.is_empty());
-        let lost = spans().filter(|(index, section)| !self.blocks.is_awake(*index) && self.place(section).is_none());
+        // Records would take all there is, or there is no room for them.
+        let lost = spans().filter(|(index, section)| !self.blocks.is_awake(*index) && section.asleep == [0; ZONES]);
         Statistics {
             zones: Zone::ALL.map(zone_statistics),
             records: self.records,
