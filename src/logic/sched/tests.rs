@@ -59,6 +59,9 @@ impl Cpu {
         self.now = self.queue.slice_end().map_or(end, |slice_end| slice_end.clamp(self.now, end));
         if self.queue.should_preempt(self.now) {
             self.switch(Outgoing::Runnable);
+        } else {
+            let timer = self.queue.slice_end();
+            assert!(timer.is_none_or(|timer| timer > self.now), "the timer would fire for ever");
         }
     }
 
@@ -227,6 +230,25 @@ fn a_stolen_thread_keeps_its_distance() {
     let (guest, native) = (stolen.entity.run_time_ns() - before, natives[0].entity.run_time_ns() - 1000 * MS);
     assert!(guest.abs_diff(native) <= 2 * LATENCY_NS, "{guest} {native}");
     drop(threads);
+}
+
+#[test]
+fn a_thread_that_has_had_its_share_cannot_get_more_by_moving() {
+    let (mut old, threads) = Cpu::with(&[NORMAL, Priority::Fair(Nice::MAX)]);
+    while old.running() == 0 {
+        old.run(MS);
+    }
+    while old.running() == 1 {
+        old.run(MS);
+    }
+    let (mut new, _) = Cpu::with(&[NORMAL]);
+    new.run_until(1000 * MS);
+    let before = threads[1].entity.run_time_ns();
+    new.queue.enqueue(old.queue.steal(|_| true).expect("one waits"), new.now, Reason::Migrated);
+    new.run_until(1050 * MS);
+    assert_eq!(threads[1].entity.run_time_ns(), before);
+    new.run_until(1400 * MS);
+    assert!(threads[1].entity.run_time_ns() > before);
 }
 
 #[test]
