@@ -3,7 +3,7 @@
 //! A queue belongs behind a lock. Its owner takes out what is due, one timer at a time, and fires it after letting go of the lock.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use core::task::Waker;
 use intrusive_collections::{KeyAdapter, RBTree, RBTreeAtomicLink, intrusive_adapter};
 
@@ -14,7 +14,8 @@ const NOWHERE: usize = usize::MAX;
 #[derive(Debug)]
 pub struct Timer {
     link: RBTreeAtomicLink,
-    /// Number of the queue that this is in, else [`NOWHERE`]. Written under that queue's lock.
+    /// Number of the queue that this is in, else [`NOWHERE`]. Written under that queue's lock, after unlinking: who reads
+    /// [`NOWHERE`] without the lock may put the timer into another queue.
     queue: AtomicUsize,
     /// Nanoseconds since boot.
     deadline: AtomicU64,
@@ -47,7 +48,7 @@ impl Timer {
 
     /// Number of the queue that this is in: where to cancel it. May change at once when it fires.
     pub fn queue(&self) -> Option<usize> {
-        Some(self.queue.load(Relaxed)).filter(|&queue| queue != NOWHERE)
+        Some(self.queue.load(Acquire)).filter(|&queue| queue != NOWHERE)
     }
 
     /// Does what the timer is for. Called by the owner of the queue, without its lock.
@@ -78,7 +79,7 @@ impl TimerQueue {
     pub fn insert(&mut self, timer: &Arc<Timer>, deadline_ns: u64) -> bool {
         self.cancel(timer);
         assert!(!timer.link.is_linked(), "timer queue: a timer is set in two queues");
-        timer.queue.store(self.number, Relaxed);
+        timer.queue.store(self.number, Release);
         timer.deadline.store(deadline_ns, Relaxed);
         timer.sequence.store(self.next_sequence, Relaxed);
         self.next_sequence += 1;
@@ -95,7 +96,7 @@ impl TimerQueue {
         let found = cursor.get().is_some_and(|found| core::ptr::eq(found, &raw const **timer));
         if found {
             cursor.remove();
-            timer.queue.store(NOWHERE, Relaxed);
+            timer.queue.store(NOWHERE, Release);
         }
         found
     }
@@ -109,7 +110,7 @@ impl TimerQueue {
     pub fn expire(&mut self, now: u64) -> Option<Arc<Timer>> {
         let timer =
             self.next_deadline().filter(|&deadline| deadline <= now).and_then(|_| self.tree.front_mut().remove())?;
-        timer.queue.store(NOWHERE, Relaxed);
+        timer.queue.store(NOWHERE, Release);
         Some(timer)
     }
 
