@@ -416,7 +416,7 @@ fn acpi_ends_a_machine_first_and_an_absent_keyboard_controller_is_not_asked() {
 
 #[test]
 fn a_sleep_type_replaces_the_one_before_and_leaves_other_bits() {
-    assert_eq!(power::with_sleep_type(0xffff, 5), 0xffff & !(0b10 << 10) & !power::SLEEP_ENABLE);
+    assert_eq!(power::with_sleep_type(u16::MAX, 5), !(0b10 << 10 | power::SLEEP_ENABLE));
     assert_eq!(power::with_sleep_type(power::SCI_ENABLE, 7), 7 << 10 | 1);
 }
 
