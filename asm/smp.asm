@@ -6,6 +6,7 @@
 ; once: each draws a number and finds its stack by it.
 
 extern smp_main
+global smp_entry:function
 global smp_trampoline
 global smp_trampoline_end
 global smp_parameters

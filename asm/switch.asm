@@ -3,8 +3,8 @@
 ; switch_stacks(from: *mut Saved, to: *const Saved), Saved { rsp: u64, running: u32 } of src/hw/context.rs; interrupts are off.
 ; A stack that has never run has what `context_start` wants in the place of the saved registers.
 
-global switch_stacks
-global context_start
+global switch_stacks:function
+global context_start:function
 
 section .text progbits alloc exec nowrite align=16
 bits 64

@@ -5,6 +5,15 @@
 
 #![no_std]
 #![no_main]
+#![cfg_attr(
+    not(feature = "selftest"),
+    allow(
+        dead_code,
+        unused_imports,
+        unused_macros,
+        reason = "what only drivers and programs to come will call, the self-tests call"
+    )
+)]
 
 extern crate alloc;
 
@@ -55,8 +64,10 @@ extern "C" fn kernel_main(information: u32, entry_tsc: u64) -> ! {
 }
 
 /// What goes on when threads can run.
+#[inline(never)]
 fn main_thread(info: &'static BootInfo) {
     proc::scheduler::start_other_cpus(info, hw::acpi::platform());
+    report_use();
     report_time(info);
     provoke::as_asked(info);
     log::info!("ready");
@@ -109,6 +120,25 @@ fn report(info: &BootInfo) {
     if info.loaded_outside_usable_memory {
         log::warn!("the kernel or a module was loaded to memory that the firmware does not call usable");
     }
+}
+
+/// Tells what the kernel keeps on and what it takes of the machine.
+fn report_use() {
+    let mut protections = arrayvec::ArrayString::<64>::new();
+    for name in hw::cpu::protections() {
+        // There are fewer than fit.
+        let _ = protections.try_push_str(" ");
+        let _ = protections.try_push_str(name);
+    }
+    log::info!("protection:{protections}");
+    let statistics = hw::frames::statistics();
+    let given: u64 = statistics.zones.iter().map(|zone| zone.total).sum();
+    log::info!(
+        "in use: {} KiB of RAM beside the kernel's image of {} KiB; heap {} KiB",
+        (given - hw::frames::free_frames()) * 4,
+        hw::boot::image_bytes() / 1024,
+        hw::heap::size() / 1024
+    );
 }
 
 /// The time-stamp counter starts with the machine, so its value at the entry is what firmware and loader took.

@@ -54,6 +54,12 @@ fn structure(address: u32) -> Result<&'static [u8], BootError> {
     Ok(unsafe { slice::from_raw_parts(start, size as usize) })
 }
 
+/// Bytes of memory that the kernel's image takes, its .bss and boot stack included.
+pub fn image_bytes() -> u64 {
+    let kernel = kernel();
+    kernel.end - kernel.start
+}
+
 /// Physical addresses of the kernel with its .bss and boot stack.
 fn kernel() -> Range<u64> {
     let start = (&raw const __boot_start).addr() as u64;

@@ -44,14 +44,14 @@ fn a_panic_names_who_called_whom_on_both_consoles() {
         ["fifth", "fourth", "third", "second", "first"].map(|name| format!(" kernel::provoke::deep::{name}+0x"));
     let mut words = vec!["kernel panic at src/provoke.rs:", "  provoked five calls deep", "  | time: "];
     words.extend(calls.iter().map(String::as_str));
-    words.extend([" kernel_main+0x", " entry_high+0x"]);
+    words.extend([" kernel::main_thread+0x", " kernel::proc::thread::thread_main+0x", " context_start+0x"]);
     let image = ComposedImage::new(&["--command-line", "provoke=deep"]);
     let mut machine = Machine::image(&image.path()).boot();
-    machine.expect_line(" entry_high+0x");
+    machine.expect_line(" context_start+0x");
     let serial = machine.serial_log();
     expect_in_order(serial.lines(), &words, &serial);
     assert!(!serial.contains(" core::panicking::"), "{serial}");
-    let screen = machine.expect_on_screen(" entry_high+0x");
+    let screen = machine.expect_on_screen(" context_start+0x");
     expect_in_order(screen.rows.iter().map(String::as_str), &words, &screen.to_string());
 }
 
@@ -66,7 +66,7 @@ fn a_panic_shows_registers_and_the_code_that_an_exception_interrupted() {
         let rip = rip.split("rip ").nth(1).expect("the value of RIP").to_owned();
         machine.expect_line(&format!("  error code {error_code}"));
         machine.expect_line(&format!("  at {rip} kernel::hw::provoke::{function}+0x"));
-        machine.expect_line(" kernel_main+0x");
+        machine.expect_line(" kernel::main_thread+0x");
     }
     let image = ComposedImage::new(&["--command-line", "provoke=run-data"]);
     let mut machine = Machine::image(&image.path()).boot();
@@ -80,7 +80,7 @@ fn a_full_stack_is_told_in_a_few_lines() {
     let mut machine = Machine::image(&image.path()).boot();
     machine.expect_line_where("a line for all calls", |line| line.contains("::deeper+0x") && line.ends_with(" times)"));
     machine.expect_line(" kernel::hw::provoke::overflow_stack+0x");
-    machine.expect_line(" kernel_main+0x");
+    machine.expect_line(" kernel::main_thread+0x");
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_text_screen_keeps_message_registers_and_backtrace() {
     let image = ComposedImage::new(&["--text", "--command-line", "provoke=deep-fault"]);
     let mut machine = Machine::image(&image.path()).no_serial().boot();
     // The message comes first, and again below all else when it has scrolled away.
-    let below = machine.expect_on_screen(" entry_high+0x");
+    let below = machine.expect_on_screen(" context_start+0x");
     assert_eq!(below.mode, Mode::VgaText, "{below}");
     machine.expect_stays_up(Duration::from_millis(500));
     let screen = machine.screen();
@@ -111,8 +111,8 @@ fn a_text_screen_keeps_message_registers_and_backtrace() {
         " kernel::hw::provoke::invalid_opcode+0x",
         " kernel::provoke::deep::fifth+0x",
         " kernel::provoke::deep::first+0x",
-        " kernel_main+0x",
-        " entry_high+0x",
+        " kernel::main_thread+0x",
+        " context_start+0x",
         "kernel panic at src/hw/trap.rs:",
         "  exception 6, invalid opcode",
     ];

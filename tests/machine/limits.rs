@@ -92,7 +92,10 @@ fn four_mib_of_memory_are_enough_at_both_doors() {
 #[test]
 fn little_memory_is_enough_or_is_refused_by_our_loader() {
     for memory_mib in [3, 2, 1] {
-        boots_or_says_why_not(Machine::raw().memory_mib(memory_mib), &["E24 ", "E28 ", "E29 "]);
+        boots_or_says_why_not(
+            Machine::raw().memory_mib(memory_mib),
+            &["E24 ", "E28 ", "E29 ", "error: E37 ", "error: E38 "],
+        );
     }
 }
 
@@ -101,7 +104,7 @@ fn little_memory_is_enough_or_is_refused_under_grub() {
     for memory_mib in [16, 3] {
         boots_or_says_why_not(
             Machine::iso().memory_mib(memory_mib),
-            &["E35 ", "error: out of memory", "error: no suitable"],
+            &["error: E35 ", "error: E37 ", "error: E38 ", "error: out of memory", "error: no suitable"],
         );
     }
 }
