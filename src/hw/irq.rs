@@ -9,6 +9,7 @@
 
 use super::apic;
 use super::ioapic::IoApics;
+use super::percpu;
 use super::pic::{self, Pic};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -55,6 +56,7 @@ pub fn init(platform: &'static Platform) {
     let io_apics = if has_apic { IoApics::find(platform) } else { IoApics::none() };
     let controller = Controller::choose(has_apic, io_apics.count(), pic.is_some());
     apic::init_this_cpu(platform, controller == Controller::Pic);
+    percpu::current().set_apic_id(apic::id());
     SETUP.call_once(|| Setup { platform, controller, first_cpu: apic::id() });
     match controller {
         Controller::IoApic => {

@@ -118,7 +118,9 @@ fn build(tables: &Tables, info: &BootInfo) -> Result<(), MapError> {
     let mut live = Live::default();
     let mut run = 0..0;
     let ram = info.memory.regions().iter().filter(|region| region.kind.is_ram()).map(|region| region.start..region.end);
-    for region in ram.chain([u64::MAX..u64::MAX]) {
+    // Neighbours of different kinds are one piece here. The end ends the last piece.
+    let the_end = core::iter::once(u64::MAX..u64::MAX);
+    for region in ram.chain(the_end) {
         if region.start == run.end {
             run.end = region.end;
             continue;

@@ -127,7 +127,7 @@ pub(super) fn boot() -> &'static PerCpu {
     &BOOT_CPU
 }
 
-/// Makes `cpu` the structure of the processor that runs this, as one more processor that is in use. `None` if there are
+/// Makes `cpu` the structure of the processor that runs this, as one more processor. `None` if there are
 /// [`MAX_CPUS`] already.
 pub(super) fn install(cpu: &'static PerCpu) -> Option<usize> {
     let number =
@@ -136,8 +136,12 @@ pub(super) fn install(cpu: &'static PerCpu) -> Option<usize> {
     cpu.number.store(number, Ordering::Relaxed);
     cpu.this.store(ptr::from_ref(cpu).cast_mut(), Ordering::Relaxed);
     GsBase::write(VirtAddr::from_ptr(cpu));
-    ALL[number].store(ptr::from_ref(cpu).cast_mut(), Ordering::Release);
     Some(number)
+}
+
+/// Lets the other processors know of `cpu`, which has been installed, has its APIC's id noted, and will answer interrupts.
+pub(super) fn publish(cpu: &'static PerCpu) {
+    ALL[cpu.number()].store(ptr::from_ref(cpu).cast_mut(), Ordering::Release);
 }
 
 /// Processor `number`, if it has been started.

@@ -106,9 +106,12 @@ pub fn start(info: &BootInfo, ids: &[u32], main: fn() -> !) -> Result<Outcome, O
     let count = slots.len() as u32;
     let arrived_before = ARRIVED.load(Ordering::Acquire);
     SLOTS.store(slots.leak().as_mut_ptr(), Ordering::Release);
-    // SAFETY: three words of `asm/smp.asm`'s, made to be shared between processors.
-    let (shared_stacks, next, limit) =
-        unsafe { (&*&raw const smp_stacks, &*&raw const smp_next_slot, &*&raw const smp_slots) };
+    // SAFETY: a word of `asm/smp.asm`'s, made to be shared between processors.
+    let shared_stacks = unsafe { &smp_stacks };
+    // SAFETY: as above.
+    let next = unsafe { &smp_next_slot };
+    // SAFETY: as above.
+    let limit = unsafe { &smp_slots };
     shared_stacks.store(stacks.leak().as_mut_ptr(), Ordering::Release);
     next.store(0, Ordering::Release);
     limit.store(count, Ordering::Release);
@@ -198,12 +201,15 @@ fn trampoline_page(info: &BootInfo) -> Option<PhysAddr> {
 /// Called by `asm/smp.asm` on the stack of slot `slot`.
 #[unsafe(no_mangle)]
 extern "C" fn smp_main(slot: u32) -> ! {
-    // SAFETY: `start` filled as many slots as numbers are given out, and they stay for ever.
-    let slot = unsafe { &*SLOTS.load(Ordering::Acquire).add(slot as usize) };
+    // SAFETY: `start` filled as many slots as numbers are given out.
+    let slot = unsafe { SLOTS.load(Ordering::Acquire).add(slot as usize) };
+    // SAFETY: as above; they stay for ever.
+    let slot = unsafe { &*slot };
     paging::enter();
     startup::further_cpu(slot.cpu, slot.stack_bottom..slot.stack_top, slot.exception_stacks);
     irq::init_this_cpu();
     slot.cpu.set_apic_id(apic::id());
+    percpu::publish(slot.cpu);
     timer::init_this_cpu();
     ARRIVED.fetch_add(1, Ordering::AcqRel);
     match MAIN.get() {

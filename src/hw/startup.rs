@@ -46,6 +46,7 @@ pub fn boot_cpu() {
     if percpu::get(0).is_some() || percpu::install(this).is_none() {
         return;
     }
+    percpu::publish(this);
     this.set_stack(VirtAddr::from_ptr(&raw const __boot_stack_bottom), VirtAddr::from_ptr(&raw const __boot_stack_top));
     // SAFETY: the check above lets this happen once, on the processor that boots; the stacks are used for nothing else.
     unsafe { this.segments().load(EARLY_STACKS.each_ref().map(Stack::top)) };
