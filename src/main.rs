@@ -135,7 +135,7 @@ fn report_use() {
     let given: u64 = statistics.zones.iter().map(|zone| zone.total).sum();
     log::info!(
         "in use: {} KiB of RAM beside the kernel's image of {} KiB; heap {} KiB",
-        (given - hw::frames::free_frames()) * 4,
+        (given - hw::frames::free_frames() - statistics.records_to_come) * 4,
         hw::boot::image_bytes() / 1024,
         hw::heap::size() / 1024
     );

@@ -132,6 +132,8 @@ pub struct Statistics {
     pub zones: [ZoneStatistics; ZONES],
     /// Frames that hold records.
     pub records: u64,
+    /// Frames that the records of sleeping sections will take.
+    pub records_to_come: u64,
     /// Frames of sections so full of holes that there is no room for their records: they cannot be used.
     pub lost: u64,
     /// Bytes in a section.
@@ -292,9 +294,11 @@ impl FrameAllocator {
         let spans = || self.sections.iter().enumerate().filter(|(_, section)| !section.span.is_empty());
         // Records would take all there is, or there is no room for them.
         let lost = spans().filter(|(index, section)| !self.blocks.is_awake(*index) && section.asleep == [0; ZONES]);
+        let sleeping = spans().filter(|(index, section)| !self.blocks.is_awake(*index) && section.asleep != [0; ZONES]);
         Statistics {
             zones: Zone::ALL.map(zone_statistics),
             records: self.records,
+            records_to_come: sleeping.map(|(_, section)| record_frames(section.span.len()) as u64).sum(),
             lost: lost.map(|(_, section)| lengths(self.ranges.within(section.span.clone()))).sum(),
             section_bytes: PAGE_SIZE << self.section_shift,
             sections: spans().count(),
