@@ -70,6 +70,8 @@ fn main() {
     }
     print_times(&cases);
     print_instructions();
+    print_memory();
+    print_processors();
     print_sizes();
 }
 
@@ -106,6 +108,31 @@ fn print_instructions() {
             Some(milliseconds) => println!("{name:<12} {:>8.1} million", milliseconds),
             None => println!("{name:<12} the kernel tells no time"),
         }
+    }
+}
+
+/// How the kernel's own time, in instructions, and its memory at ready grow with the machine's memory, by our loader.
+fn print_memory() {
+    println!("\nBy memory: instructions from entry to ready, RAM in use at ready beside the image\n");
+    for memory_mib in [128, 1024, 4096, 16 * 1024, 64 * 1024] {
+        let setup = Machine::raw().cpu("max").memory_mib(memory_mib);
+        let mut machine = setup.argument("-icount").argument("shift=0,sleep=off").boot();
+        expect_ready(&mut machine);
+        let milliseconds = machine.line("time: ").as_deref().and_then(kernel_milliseconds).unwrap_or(f64::NAN);
+        let used = machine.line("in use: ").unwrap_or_default();
+        println!("{memory_mib:>6} MiB {milliseconds:>8.1} million, {}", used.trim_start_matches("in use: "));
+    }
+}
+
+/// How long the kernel takes to start more and more processors, which the host's few emulate in turns; by our loader.
+fn print_processors() {
+    println!("\nBy processors: milliseconds from entry to ready, RAM in use at ready beside the image\n");
+    for count in [1, 2, 4, 8, 16, 32] {
+        let mut machine = Machine::raw().cpus(count).boot();
+        expect_ready(&mut machine);
+        let milliseconds = machine.line("time: ").as_deref().and_then(kernel_milliseconds).unwrap_or(f64::NAN);
+        let used = machine.line("in use: ").unwrap_or_default();
+        println!("{count:>6} CPUs {milliseconds:>7.1} ms, {}", used.trim_start_matches("in use: "));
     }
 }
 

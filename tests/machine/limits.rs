@@ -76,6 +76,25 @@ fn all_of_12_gib_is_counted_at_both_doors() {
 }
 
 #[test]
+fn memory_from_8_mib_to_64_gib_is_counted_and_managed() {
+    for memory_mib in [8, 16, 64, 3 * 1024, 5 * 1024, 64 * 1024] {
+        let machine = boot_to_ready(Machine::raw().memory_mib(memory_mib));
+        let usable = usable_mib(&machine);
+        assert!((memory_mib.saturating_sub(4)..=memory_mib).contains(&usable), "{usable} of {memory_mib} MiB usable");
+        let used = machine.line("in use: ").and_then(|line| line.split(' ').nth(2)?.parse::<u32>().ok());
+        assert!(used.is_some_and(|kib| (100..4096).contains(&kib)), "{used:?} KiB in use of {memory_mib} MiB");
+        assert!(!machine.serial_log().contains("warning: "), "{}", machine.serial_log());
+    }
+}
+
+#[test]
+fn memory_above_a_hole_that_begins_early_is_used() {
+    let machine = boot_to_ready(Machine::raw().memory_mib(2048).machine("pc,max-ram-below-4g=1G"));
+    assert!((2040..=2048).contains(&usable_mib(&machine)), "{}", machine.serial_log());
+    assert!(machine.line("memory: ").is_some_and(|line| line.contains(" in 2 ranges")), "{}", machine.serial_log());
+}
+
+#[test]
 fn memory_is_counted_alike_at_both_doors() {
     let [raw, iso] = [Machine::raw(), Machine::iso()].map(|setup| usable_mib(&boot_to_ready(setup)));
     assert!(raw.abs_diff(iso) <= 1, "{raw} MiB by our loader, {iso} MiB by GRUB");

@@ -8,6 +8,7 @@ mod faults;
 mod harness;
 mod limits;
 mod power;
+mod processors;
 mod screens;
 mod stand_in;
 

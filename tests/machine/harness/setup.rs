@@ -8,6 +8,8 @@ use super::scratch::Scratch;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+/// Memory that the host is asked for as a whole.
+const MOST_ORDINARY_MEMORY_MIB: u32 = 8192;
 
 const OVMF_CODE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 const OVMF_VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
@@ -187,10 +189,16 @@ impl Setup {
         command.args(["-monitor", "none", "-parallel", "none"]);
         command.args(["-serial", if self.serial { "stdio" } else { "none" }]);
         command.args(["-qmp", &format!("unix:{},server=on,wait=off", control.display())]);
-        if let Some(machine) = self.machine_type() {
+        let memory_mib = self.memory_mib.or(self.uefi.then_some(UEFI_MEMORY_MIB));
+        // More than the host may have: memory that takes none of the host's until it is touched.
+        let sparse = memory_mib.filter(|memory_mib| *memory_mib > MOST_ORDINARY_MEMORY_MIB);
+        if let Some(memory_mib) = sparse {
+            command.args(["-object", &format!("memory-backend-ram,id=sparse,size={memory_mib}M,reserve=off")]);
+            command.args(["-machine", &format!("{},memory-backend=sparse", self.machine_type().unwrap_or("pc"))]);
+        } else if let Some(machine) = self.machine_type() {
             command.args(["-machine", machine]);
         }
-        if let Some(memory_mib) = self.memory_mib.or(self.uefi.then_some(UEFI_MEMORY_MIB)) {
+        if let Some(memory_mib) = memory_mib {
             command.args(["-m", &memory_mib.to_string()]);
         }
         if self.uefi {
