@@ -1,7 +1,7 @@
 //! [`BootInfo`] and how it is made from the tags.
 
 use super::command_line::{CommandLine, truncated};
-use super::memory_map::{MapBuilder, Marks, MemoryKind, MemoryMap, TooManyRegions};
+use super::memory_map::{MapBuilder, Marks, MemoryKind, MemoryMap, PAGE_SIZE, TooManyRegions};
 use super::tags::{self, ChainError, Tag};
 use crate::display::{Display, Framebuffer};
 use arrayvec::{ArrayString, ArrayVec};
@@ -214,6 +214,9 @@ fn carve(
     kernel: Range<u64>,
 ) -> Result<(), BootError> {
     memory.add(LOW_MEMORY, MemoryKind::LowMemory)?;
+    // In whole pages: of those that it shares with free memory nothing is lost, and those shared with firmware stay firmware's.
+    let page_mask = PAGE_SIZE.saturating_sub(1);
+    let information = information.start & !page_mask..information.end.saturating_add(page_mask) & !page_mask;
     memory.add(information, MemoryKind::BootInformation)?;
     memory.add(kernel.clone(), MemoryKind::Kernel)?;
     for module in &info.modules {

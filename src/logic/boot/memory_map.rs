@@ -2,7 +2,7 @@
 //!
 //! Firmware's maps overlap, repeat and contradict themselves. They are swept once over the sorted bounds of all entries: at
 //! each address the entry whose kind ranks highest decides ([`MemoryKind`]'s order), so that reserved wins over usable.
-//! A page is usable, or low memory, only if all of it is.
+//! A page is usable, boot information or low memory only if all of it is.
 
 use arrayvec::ArrayVec;
 use core::fmt;
@@ -25,12 +25,12 @@ pub const ADDRESS_LIMIT: u64 = 1 << 52;
 pub enum MemoryKind {
     /// Free memory.
     Usable,
-    /// ACPI tables; memory once they have been read.
-    AcpiReclaimable,
-    /// The first MiB: BIOS data, and where other processors start.
-    LowMemory,
     /// The loader's information structure, free once it has been parsed.
     BootInformation,
+    /// ACPI tables; memory once they have been read.
+    AcpiReclaimable,
+    /// The first MiB: BIOS data, and where other processors start. Never free, the loader's structure in it or not.
+    LowMemory,
     /// A boot module.
     Module,
     /// The kernel's image, .bss and boot stack.
@@ -45,9 +45,9 @@ pub enum MemoryKind {
 
 const KINDS: [MemoryKind; 9] = [
     MemoryKind::Usable,
+    MemoryKind::BootInformation,
     MemoryKind::AcpiReclaimable,
     MemoryKind::LowMemory,
-    MemoryKind::BootInformation,
     MemoryKind::Module,
     MemoryKind::Kernel,
     MemoryKind::AcpiNvs,
@@ -58,7 +58,7 @@ const KINDS: [MemoryKind; 9] = [
 impl MemoryKind {
     /// Whether part of a page of this kind makes no page of it.
     fn shrinks(self) -> bool {
-        matches!(self, Self::Usable | Self::LowMemory)
+        matches!(self, Self::Usable | Self::BootInformation | Self::LowMemory)
     }
 
     /// Whether this is ordinary memory, in use or not.
@@ -195,9 +195,10 @@ impl Open {
         self.0.get(kind as usize).is_some_and(|count| *count > 0)
     }
 
-    /// The kind that wins. Low memory is a mark on usable memory: where there is none, it means nothing.
+    /// The kind that wins. Low memory and boot information are marks on usable memory: where there is none, they mean nothing.
     fn highest(&self) -> Option<MemoryKind> {
-        let counts = |kind: &MemoryKind| *kind != MemoryKind::LowMemory || self.has(MemoryKind::Usable);
+        let is_mark = |kind: &MemoryKind| matches!(kind, MemoryKind::BootInformation | MemoryKind::LowMemory);
+        let counts = |kind: &MemoryKind| !is_mark(kind) || self.has(MemoryKind::Usable);
         KINDS.into_iter().rev().find(|kind| self.has(*kind) && counts(kind))
     }
 
@@ -266,7 +267,8 @@ impl MemoryMap {
         self.regions.try_push(region).map_err(|_| TooManyRegions)
     }
 
-    /// Free and low memory shrinks to whole pages, all else grows; a page that two others share goes to the higher kind.
+    /// What is usable by the firmware's word, if not always for us, shrinks to whole pages, all else grows; a page that two others
+    /// share goes to the higher kind.
     fn round_to_pages(&mut self) {
         let mut rounded = MemoryMap::default();
         for region in &self.regions {

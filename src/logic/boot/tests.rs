@@ -244,10 +244,28 @@ fn a_display_is_found_even_where_the_rest_is_of_no_use() {
 fn a_page_that_two_kinds_share_goes_to_the_one_that_is_never_freed() {
     let mut builder = MapBuilder::default();
     let mut map = MemoryMap::default();
-    builder.add(0x3000..0x3500, MemoryKind::BootInformation).unwrap();
+    builder.add(0x3000..0x3500, MemoryKind::AcpiReclaimable).unwrap();
     builder.add(0x3500..0x5000, MemoryKind::Module).unwrap();
     builder.build(&mut map).unwrap();
     assert_eq!(map.regions(), [Region { start: 0x3000, end: 0x5000, kind: MemoryKind::Module }]);
+}
+
+/// The regions of the kind that is given back once everything is parsed.
+fn boot_information(tags: &[(u32, Vec<u8>)], address: u64) -> Vec<(u64, u64)> {
+    let info = Aligned::new(&structure(tags)).with_bytes(|bytes| parse(bytes, address, KERNEL, 1000)).unwrap();
+    let regions = info.memory.regions().iter().filter(|region| region.kind == MemoryKind::BootInformation);
+    regions.map(|region| (region.start, region.end)).collect()
+}
+
+#[test]
+fn boot_information_becomes_free_in_whole_pages_of_usable_memory_alone() {
+    let memory = |second| memory_map(&[(0, 0xa_0000, 1), (0x10_0000, 0x100_0000, 1), second]);
+    let nothing_more = (0x200_0000, 0x1000, 1);
+    assert_eq!(boot_information(&[memory(nothing_more)], 0x30_0ff8), [(0x30_0000, 0x30_2000)]);
+    let tables_in_the_second_page = (0x30_1800, 0x800, 3);
+    assert_eq!(boot_information(&[memory(tables_in_the_second_page)], 0x30_0ff8), [(0x30_0000, 0x30_1000)]);
+    assert_eq!(boot_information(&[memory(nothing_more)], 0x1_8000), [], "the first MiB is never free");
+    assert_eq!(boot_information(&[memory(nothing_more)], 0x300_0000), [], "nobody said that there is memory");
 }
 
 #[test]
@@ -306,8 +324,8 @@ proptest! {
         }
         let kind_at = |address: u64| {
             let covering = |kind| entries.iter().any(|(start, length, of)| of == kind && (*start..start + length).contains(&address));
-            let counts = |kind: &&MemoryKind| **kind != LowMemory || covering(&Usable);
-            [Bad, Reserved, AcpiNvs, Kernel, Module, BootInformation, LowMemory, AcpiReclaimable, Usable]
+            let counts = |kind: &&MemoryKind| !matches!(kind, LowMemory | BootInformation) || covering(&Usable);
+            [Bad, Reserved, AcpiNvs, Kernel, Module, LowMemory, AcpiReclaimable, BootInformation, Usable]
                 .iter().filter(counts).find(|kind| covering(kind)).copied()
         };
         for page in (0..0x30000).step_by(PAGE_SIZE as usize) {
@@ -318,7 +336,7 @@ proptest! {
             let expected = if kinds.iter().all(|kind| *kind == kinds[0]) {
                 kinds[0]
             } else {
-                kinds.into_iter().flatten().filter(|kind| !matches!(kind, Usable | LowMemory)).max()
+                kinds.into_iter().flatten().filter(|kind| !matches!(kind, Usable | BootInformation | LowMemory)).max()
             };
             prop_assert_eq!(said, expected, "page {:#x}", page);
         }
