@@ -47,6 +47,8 @@ const STUB_BYTES: u64 = 16;
 /// Bytes below a kernel stack that are never mapped.
 pub(super) const GUARD_BYTES: u64 = 4096;
 const NMI: u64 = 2;
+const DOUBLE_FAULT: u64 = 8;
+const MACHINE_CHECK: u64 = 18;
 const FIRST_INTERRUPT: u64 = 32;
 
 /// What an NMI is for, if another processor sent it.
@@ -112,7 +114,7 @@ extern "C" fn trap(frame: &mut TrapFrame) {
             }
         }
         NMI if NMI_HOOK.get().is_some_and(|hook| hook()) => {}
-        _ => match fixup::landing(frame.rip) {
+        vector => match fixup::landing(frame.rip).filter(|_| is_of_the_instruction(vector)) {
             Some(landing) => {
                 frame.rip = landing;
                 frame.rax = frame.vector;
@@ -122,6 +124,12 @@ extern "C" fn trap(frame: &mut TrapFrame) {
             None => fatal(frame),
         },
     }
+}
+
+/// Whether the instruction at which an exception came is what it is about. Non-maskable interrupts and machine checks come
+/// anywhere, and after a double fault nothing goes on.
+fn is_of_the_instruction(vector: u64) -> bool {
+    !matches!(vector, NMI | DOUBLE_FAULT | MACHINE_CHECK)
 }
 
 /// The frame of the exception that the kernel panics for.
