@@ -28,7 +28,7 @@ impl fmt::Display for OutOfMemory {
 /// [`OutOfMemory`]; nothing is taken then.
 pub(super) fn map_new(bytes: u64, guard: u64, purpose: Purpose) -> Result<Area, OutOfMemory> {
     let area = take(bytes, guard, purpose)?;
-    match paging::map_new(area.start(), bytes, Caching::WriteBack) {
+    match paging::map_new(area.start(), bytes) {
         Ok(()) => Ok(area),
         Err(_) => Err(give_back(area)),
     }

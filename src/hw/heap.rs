@@ -5,7 +5,8 @@
 
 use super::HEAP;
 use super::areas::OutOfMemory;
-use super::paging::{self, Caching};
+use super::frames::{self, FRAME_BYTES};
+use super::paging;
 use alloc::vec::Vec;
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{self, NonNull};
@@ -19,6 +20,8 @@ use x86_64::VirtAddr;
 const STEP: u64 = 128 * 1024;
 /// Room for the allocator's own words beside an allocation that makes it grow.
 const OVERHEAD: u64 = 4096;
+/// Entries of a page table.
+const PAGES_OF_A_TABLE: u64 = 512;
 
 #[global_allocator]
 static ALLOCATOR: KernelHeap = KernelHeap;
@@ -94,11 +97,13 @@ fn grow(layout: Layout, before: u64) -> Result<(), Full> {
     // A little is better than nothing when memory is short: only what is asked for, in whole pages.
     let least = (layout.size() as u64).max(OVERHEAD).checked_add(layout.align() as u64 + OVERHEAD).ok_or(Full)?;
     let least = least.checked_next_multiple_of(OVERHEAD).ok_or(Full)?;
-    let mapped = [wanted, least].into_iter().find(|bytes| {
-        growth.end.checked_add(*bytes).is_some_and(|end| end <= HEAP.end)
-            && paging::map_new(VirtAddr::new(growth.end), *bytes, Caching::WriteBack).is_ok()
-    });
-    let bytes = mapped.ok_or(Full)?;
+    let bytes = [wanted, least].into_iter().find(|bytes| is_room(growth.end, *bytes)).ok_or(Full)?;
+    // What has been mapped stays, even if it is less because another processor was faster: to take it back, the others would have
+    // to answer, who may be waiting for this lock.
+    let bytes = paging::map_some(VirtAddr::new(growth.end), bytes);
+    if bytes == 0 {
+        return Err(Full);
+    }
     let start = VirtAddr::new(growth.end).as_mut_ptr::<u8>();
     growth.end += bytes;
     let end = VirtAddr::new(growth.end).as_mut_ptr::<u8>();
@@ -109,7 +114,14 @@ fn grow(layout: Layout, before: u64) -> Result<(), Full> {
         // SAFETY: the memory is freshly mapped, for nobody else.
         None => unsafe { talc.claim(start, bytes as usize) },
     };
-    Ok(())
+    if bytes < least { Err(Full) } else { Ok(()) }
+}
+
+/// Whether the heap can grow by `bytes` bytes from `end` on: in addresses, and in frames for the pages and their tables.
+fn is_room(end: u64, bytes: u64) -> bool {
+    let pages = bytes / FRAME_BYTES;
+    let tables = pages.div_ceil(PAGES_OF_A_TABLE) + pages.div_ceil(PAGES_OF_A_TABLE * PAGES_OF_A_TABLE) + 2;
+    bytes <= HEAP.end - end && pages + tables <= frames::free_frames()
 }
 
 /// Bytes of memory that the heap has taken.

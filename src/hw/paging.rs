@@ -171,28 +171,45 @@ pub(super) fn trampoline_tables(page: PhysAddr) -> Result<PhysFrame, OutOfFrames
     Ok(root)
 }
 
-/// Maps fresh memory at `start`, `bytes` bytes in whole pages, writable. Its contents are what they were.
+/// Maps fresh memory at `start`, `bytes` bytes in whole pages, writable. Its contents are what they were. No lock may be held.
 ///
 /// # Errors
-/// [`MapError`] if there are no frames; nothing is mapped then.
-pub(super) fn map_new(start: VirtAddr, bytes: u64, caching: Caching) -> Result<(), MapError> {
-    let mapping = Mapping::KERNEL_DATA.with_caching(caching);
-    let mut done = 0;
-    while done < bytes {
-        let mapped = frames::allocate(0, Zone::Normal).map_err(|_| MapError::OutOfFrames).and_then(|frame| {
-            with_tables(|tables, live| tables.map(live, start + done, frame.start_address(), FRAME_BYTES, mapping))
-                .inspect_err(|_| frames::free(frame, 0))
-        });
-        if let Err(error) = mapped {
-            unmap(start..start + done, true);
-            return Err(error);
-        }
-        done += FRAME_BYTES;
+/// [`OutOfFrames`]; nothing is mapped then.
+pub(super) fn map_new(start: VirtAddr, bytes: u64) -> Result<(), OutOfFrames> {
+    let mapped = map_some(start, bytes);
+    if mapped < bytes {
+        unmap(start..start + mapped, true);
+        return Err(OutOfFrames);
     }
     Ok(())
 }
 
-/// Maps `bytes` bytes of physical memory from `physical` on, in whole pages, writable.
+/// As [`map_new`], but keeps what could be mapped when memory runs out; answers how many bytes that is. Nothing is unmapped, so
+/// that no processor need forget anything, and locks may be held.
+pub(super) fn map_some(start: VirtAddr, bytes: u64) -> u64 {
+    let mut mapped = 0;
+    while mapped < bytes {
+        let Ok(frame) = frames::allocate(0, Zone::Normal) else { break };
+        if map_frame(start + mapped, frame).is_err() {
+            frames::free(frame, 0);
+            break;
+        }
+        mapped += FRAME_BYTES;
+    }
+    mapped
+}
+
+/// Maps one frame, writable.
+fn map_frame(start: VirtAddr, frame: PhysFrame) -> Result<(), MapError> {
+    let mut live = Live::default();
+    let result =
+        in_space(|tables| tables.map(&mut live, start, frame.start_address(), FRAME_BYTES, Mapping::KERNEL_DATA));
+    // Unlike those of larger mappings, tables for a single page are linked last: if it fails, no processor has seen them.
+    live.unlinked.into_iter().for_each(|table| frames::free(table, 0));
+    result
+}
+
+/// Maps `bytes` bytes of physical memory from `physical` on, in whole pages, writable. No lock may be held.
 ///
 /// # Errors
 /// [`MapError`]; nothing is mapped then.
@@ -266,14 +283,16 @@ pub(super) fn give_up_start_up_memory() -> [Range<u64>; 2] {
 /// before those tables are freed.
 fn with_tables<T>(change: impl FnOnce(&Tables, &mut Live) -> Result<T, MapError>) -> Result<T, MapError> {
     let mut live = Live::default();
-    let result = {
-        let space = SPACE.lock();
-        let tables = space.as_ref().expect("the final tables are there before anything is mapped");
-        change(tables, &mut live)
-    };
+    let result = in_space(|tables| change(tables, &mut live));
     if !live.unlinked.is_empty() {
         ipi::shoot_down(VirtAddr::new(HEAP.start)..VirtAddr::new(AREAS.end));
         live.unlinked.into_iter().for_each(|frame| frames::free(frame, 0));
     }
     result
+}
+
+/// Calls `change` with the final tables, under their lock.
+fn in_space<T>(change: impl FnOnce(&Tables) -> T) -> T {
+    let space = SPACE.lock();
+    change(space.as_ref().expect("the final tables are there before anything is mapped"))
 }
