@@ -5,8 +5,8 @@ use super::thread::Thread;
 use crate::hw::percpu::{self, MAX_CPUS};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use arrayvec::ArrayVec;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use logic::sched::balance::Loads;
 use logic::sched::{Load, RunQueue, TimerQueue};
 use logic::sync::{IrqLock, Rank};
 use spin::Once;
@@ -59,15 +59,28 @@ pub(super) fn this() -> Option<&'static Cpu> {
     get(percpu::current().number())
 }
 
+/// How busy the processors are at the moment of asking.
+pub(super) struct CurrentLoads {
+    count: usize,
+}
+
 /// How busy all are.
-pub(super) fn loads() -> ArrayVec<Load, MAX_CPUS> {
-    (0..percpu::count())
-        .map(|number| match get(number) {
+pub(super) fn loads() -> CurrentLoads {
+    CurrentLoads { count: percpu::count() }
+}
+
+impl Loads for CurrentLoads {
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn load(&self, number: usize) -> Option<Load> {
+        (number < self.count).then(|| match get(number) {
             Some(cpu) => Load { queued: cpu.queued.load(Ordering::Relaxed), idle: cpu.is_idle.load(Ordering::Relaxed) },
             // It has been started but does not take part yet: nothing must be put there.
             None => Load { queued: usize::MAX / 2, idle: false },
         })
-        .collect()
+    }
 }
 
 impl Cpu {

@@ -202,18 +202,26 @@ fn pick(cpu: &Cpu, outgoing: Outgoing) -> Arc<Thread> {
 
 /// Takes a thread that waits on another processor, to be run here.
 fn steal(cpu: &Cpu, now: u64) -> Option<Arc<Thread>> {
-    let victim = cpus::get(balance::choose_victim(&cpus::loads(), cpu.number)?)?;
-    let stolen = {
-        let mut queue = victim.queue.lock();
-        let stolen = queue.steal(|thread| thread.may_run_on(cpu.number));
-        victim.publish(&queue);
-        stolen?
-    };
-    let mut queue = cpu.queue.lock();
-    queue.enqueue(stolen, now, Reason::Migrated);
-    let next = queue.pick_next(now, Outgoing::Leaves);
-    cpu.publish(&queue);
-    next
+    let loads = cpus::loads();
+    let mut candidates = CpuSet::ALL;
+    // The busiest may have nothing but threads that must stay there.
+    while let Some(number) = balance::choose_victim(&loads, cpu.number, &candidates) {
+        candidates.remove(number);
+        let Some(stolen) = cpus::get(number).and_then(|victim| steal_from(victim, cpu.number)) else { continue };
+        let mut queue = cpu.queue.lock();
+        queue.enqueue(stolen, now, Reason::Migrated);
+        let next = queue.pick_next(now, Outgoing::Leaves);
+        cpu.publish(&queue);
+        return next;
+    }
+    None
+}
+
+fn steal_from(victim: &Cpu, thief: usize) -> Option<Arc<Thread>> {
+    let mut queue = victim.queue.lock();
+    let stolen = queue.steal(|thread| thread.may_run_on(thief));
+    victim.publish(&queue);
+    stolen
 }
 
 /// The second half of [`switch`], on the stack of who runs now: sees to who was left.

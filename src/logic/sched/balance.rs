@@ -20,34 +20,58 @@ impl Load {
     }
 }
 
+/// How busy all processors are, read one by one: a list of all of them is too long for a kernel stack.
+pub trait Loads {
+    /// How many processors there are.
+    fn count(&self) -> usize;
+
+    /// How busy processor `cpu` is; `None` if there is no such processor.
+    fn load(&self, cpu: CpuId) -> Option<Load>;
+}
+
+impl<T: AsRef<[Load]> + ?Sized> Loads for T {
+    fn count(&self) -> usize {
+        self.as_ref().len()
+    }
+
+    fn load(&self, cpu: CpuId) -> Option<Load> {
+        self.as_ref().get(cpu).copied()
+    }
+}
+
 /// Where a thread that becomes runnable goes: to its previous processor if that is idle, for its cache; to the waker's, for the
 /// data it brings; to any idle one; else to the least busy, where moving must be worth more than one thread. If none of the
 /// processors is allowed, as if all were.
-pub fn choose_cpu(previous: Option<CpuId>, waker: CpuId, loads: &[Load], allowed: &CpuSet) -> CpuId {
-    let any_allowed = (0..loads.len()).any(|cpu| allowed.contains(cpu));
-    let may = |cpu: CpuId| cpu < loads.len() && (!any_allowed || allowed.contains(cpu));
-    let total = |cpu: CpuId| loads.get(cpu).map_or(usize::MAX, Load::total);
+pub fn choose_cpu(previous: Option<CpuId>, waker: CpuId, loads: &(impl Loads + ?Sized), allowed: &CpuSet) -> CpuId {
+    let count = loads.count();
+    let any_allowed = (0..count).any(|cpu| allowed.contains(cpu));
+    let may = |cpu: CpuId| cpu < count && (!any_allowed || allowed.contains(cpu));
+    let total = |cpu: CpuId| loads.load(cpu).map_or(usize::MAX, |load| load.total());
     let previous = previous.filter(|&cpu| may(cpu));
     let home = previous.unwrap_or(waker);
     let near = previous.into_iter().chain([waker]).filter(|&cpu| may(cpu));
-    if let Some(idle) = near.chain(others(home, loads)).find(|&cpu| may(cpu) && total(cpu) == 0) {
+    if let Some(idle) = near.chain(others(home, count)).find(|&cpu| may(cpu) && total(cpu) == 0) {
         return idle;
     }
-    let least = [home].into_iter().chain(others(home, loads)).filter(|&cpu| may(cpu)).min_by_key(|&cpu| total(cpu));
+    let least = [home].into_iter().chain(others(home, count)).filter(|&cpu| may(cpu)).min_by_key(|&cpu| total(cpu));
     match (previous, least) {
         (Some(previous), Some(least)) if total(previous) <= total(least) + 1 => previous,
         (_, least) => least.unwrap_or(waker),
     }
 }
 
-/// From whom processor `me` should take a thread that waits: the one with the most waiting, if both are better off then.
-pub fn choose_victim(loads: &[Load], me: CpuId) -> Option<CpuId> {
-    let mine = loads.get(me)?.total();
-    others(me, loads)
-        .filter(|&cpu| loads.get(cpu).is_some_and(|load| load.queued > 0 && load.total() >= mine + 2))
+/// From whom of `candidates` processor `me` should take a thread that waits: the one with the most waiting, if both are better
+/// off then. If none of its threads may move, the caller asks again without it.
+pub fn choose_victim(loads: &(impl Loads + ?Sized), me: CpuId, candidates: &CpuSet) -> Option<CpuId> {
+    let mine = loads.load(me)?.total();
+    others(me, loads.count())
+        .filter(|&cpu| candidates.contains(cpu))
+        .filter_map(|cpu| Some((cpu, loads.load(cpu)?)))
+        .filter(|(_, load)| load.queued > 0 && load.total() >= mine + 2)
         // The last of equals is taken: reversed, the first after me.
         .rev()
-        .max_by_key(|&cpu| loads.get(cpu).map(|load| load.queued))
+        .max_by_key(|(_, load)| load.queued)
+        .map(|(cpu, _)| cpu)
 }
 
 /// Whom a woken thread should displace if no processor is idle: the running thread that matters least, if it matters less by its
@@ -72,15 +96,14 @@ pub fn whom_to_preempt(
     };
     [preferred]
         .into_iter()
-        .chain(others(preferred, running))
+        .chain(others(preferred, running.len()))
         .filter(|&cpu| allowed.contains(cpu))
         .filter(displaces)
         .min_by_key(|&cpu| importance(cpu))
 }
 
 /// All processors but `me`, beginning after it, so that not everybody turns to the first.
-fn others<L>(me: CpuId, loads: &[L]) -> impl DoubleEndedIterator<Item = CpuId> + Clone + use<L> {
-    let count = loads.len();
+fn others(me: CpuId, count: usize) -> impl DoubleEndedIterator<Item = CpuId> + Clone {
     (me.saturating_add(1)..count).chain(0..me.min(count))
 }
 
@@ -89,6 +112,10 @@ mod tests {
     use super::*;
     use crate::sched::Nice;
     use proptest::prelude::*;
+
+    fn choose_victim(loads: &[Load], me: CpuId) -> Option<CpuId> {
+        super::choose_victim(loads, me, &CpuSet::ALL)
+    }
 
     const IDLE: Load = Load { queued: 0, idle: true };
 
@@ -128,6 +155,9 @@ mod tests {
         assert_eq!(choose_victim(&[busy(0), busy(1)], 0), None);
         assert_eq!(choose_victim(&[busy(0), busy(2)], 0), Some(1));
         assert_eq!(choose_victim(&[busy(9)], 3), None);
+        let mut candidates = CpuSet::ALL;
+        candidates.remove(2);
+        assert_eq!(super::choose_victim(&[IDLE, busy(1), busy(3)], 0, &candidates), Some(1), "the next best");
     }
 
     #[test]

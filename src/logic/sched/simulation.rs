@@ -183,7 +183,7 @@ impl Machine {
     }
 
     fn steal_for(&mut self, cpu: CpuId) {
-        let Some(victim) = choose_victim(&self.loads(), cpu) else { return };
+        let Some(victim) = choose_victim(&self.loads(), cpu, &CpuSet::ALL) else { return };
         let Some(thread) = self.queues[victim].steal(|thread| thread.allowed.contains(cpu)) else { return };
         self.queues[cpu].enqueue(thread, self.now, Reason::Migrated);
         if self.queues[cpu].running().is_none() {
