@@ -93,6 +93,8 @@ fn serve() {
 
 /// Has every processor forget how the pages in `range` were mapped. No lock may be held.
 pub fn shoot_down(range: Range<VirtAddr>) {
+    // Moved between the two, this would leave out the processor that it came to.
+    let _here = InterruptsOff::new();
     paging::forget(&range, MANY_PAGES);
     call_others(|_| true, &|| {
         SHOT_DOWN.fetch_add((range.end - range.start) / PAGE, Ordering::Relaxed);
