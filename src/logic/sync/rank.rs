@@ -3,6 +3,7 @@
 //! Debug builds and builds with the feature `selftest` check it at every lock. Which locks a processor holds is noted in a
 //! [`HeldRanks`] of its own, to which the kernel shows the way ([`install_rank_hook`]); host tests have one for each thread.
 
+use super::interrupts::InterruptsOff;
 use arrayvec::ArrayVec;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -168,6 +169,8 @@ pub fn stop_checking() {
 /// Panics in checked builds if this processor holds a lock: for code that is about to give the processor away.
 pub fn assert_none_held() {
     if CHECKED {
+        // The caller may be preempted, and what another processor holds is not its.
+        let _here = InterruptsOff::new();
         update(|held| held.0.last().map_or(Ok(()), |&held| Err(Violation::Held(held))));
     }
 }
