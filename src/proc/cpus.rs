@@ -84,6 +84,11 @@ impl Loads for CurrentLoads {
 }
 
 impl Cpu {
+    /// Whether it idles and nobody waits there.
+    pub(super) fn has_nothing(&self) -> bool {
+        self.is_idle.load(Ordering::Relaxed) && self.queued.load(Ordering::Relaxed) == 0
+    }
+
     /// Lets the others see how busy it is, as its queue tells.
     pub(super) fn publish(&self, queue: &RunQueue<Thread>) {
         let load = queue.load();

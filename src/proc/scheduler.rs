@@ -272,30 +272,44 @@ fn enqueue(cpu: &'static Cpu, thread: Arc<Thread>, reason: Reason) {
     if preempt {
         cpu.preempt.store(true, Ordering::Relaxed);
     }
-    if is_this && is_only && !preempt {
-        // Whoever runs was alone so far and had no end to its turn.
+    let wants_notice = preempt || (!is_this && is_only);
+    let has_notice = wants_notice && notify(cpu);
+    if is_this && is_only && !has_notice {
+        // Whoever runs was alone so far and had no end to its turn; or there is no APIC to interrupt it with.
         rearm(cpu);
-    }
-    if preempt || (!is_this && is_only) {
-        notify(cpu);
     }
 }
 
-/// Has `cpu` look at its queue again. Without an APIC there is one processor, and its next interrupt or wait will do.
-fn notify(cpu: &Cpu) {
-    if let Some(target) = percpu::get(cpu.number) {
-        apic::send(Destination::One(target.apic_id()), irq::RESCHEDULE_VECTOR);
-    }
+/// Has `cpu` look at its queue again. False without an APIC; then there is one processor.
+fn notify(cpu: &Cpu) -> bool {
+    percpu::get(cpu.number)
+        .is_some_and(|target| apic::send(Destination::One(target.apic_id()), irq::RESCHEDULE_VECTOR))
 }
 
 /// The interrupt that [`notify`] sends.
 fn reconsider() {
     let Some(cpu) = cpus::this() else { return };
     let now = clock::now().nanoseconds();
-    if cpu.queue.lock().should_preempt(now) {
-        cpu.preempt.store(true, Ordering::Relaxed);
-    }
+    let waiting = {
+        let mut queue = cpu.queue.lock();
+        if queue.should_preempt(now) {
+            cpu.preempt.store(true, Ordering::Relaxed);
+        }
+        queue.len()
+    };
     rearm(cpu);
+    if waiting > 0 {
+        offer(cpu);
+    }
+}
+
+/// Wakes an idle processor to take over who waits for `cpu`. Where there is work and somebody idle at the same time, they have
+/// just missed each other: both looked at loads that were a moment old.
+fn offer(cpu: &Cpu) {
+    let idle = (0..percpu::count()).filter_map(cpus::get).find(|other| other.number != cpu.number && other.has_nothing());
+    if let Some(idle) = idle {
+        notify(idle);
+    }
 }
 
 /// The timer's interrupt: wakes whose time has come, and ends turns.
