@@ -9,7 +9,7 @@ use super::{cpu, irq, paging, percpu, trap};
 use core::cell::UnsafeCell;
 use core::hint::spin_loop;
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use logic::sync::interrupts::InterruptsOff;
 use logic::sync::rank::assert_none_held;
 use x86_64::VirtAddr;
@@ -68,7 +68,8 @@ pub fn call_others(wanted: impl Fn(usize) -> bool, function: &(dyn Fn() + Sync))
         asked += 1;
         // Counted before the processor can answer.
         WAITED_FOR.fetch_add(1, Ordering::AcqRel);
-        cpu.call_wanted.store(true, Ordering::Release);
+        // Before its APIC id is read: see `joined`.
+        cpu.call_wanted.store(true, Ordering::SeqCst);
         apic::send(Destination::One(cpu.apic_id()), irq::CALL_VECTOR);
     }
     debug_assert!(asked > 0, "somebody was wanted a moment ago, and processors never go");
@@ -76,6 +77,14 @@ pub fn call_others(wanted: impl Fn(usize) -> bool, function: &(dyn Fn() + Sync))
         spin_loop();
     }
     BUSY.store(false, Ordering::Release);
+}
+
+/// To be called by a processor that has been counted among the others and has just told its APIC id: what it was asked before
+/// went to nobody, and what was forgotten before it was counted may still be in its TLB.
+pub(super) fn joined() {
+    fence(Ordering::SeqCst);
+    serve();
+    paging::forget(&(VirtAddr::zero()..VirtAddr::zero() + PAGE), 0);
 }
 
 /// Answers the request under way if it is for this processor.

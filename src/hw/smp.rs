@@ -9,7 +9,7 @@ use super::areas::OutOfMemory;
 use super::gdt::EXCEPTION_STACKS;
 use super::percpu::{self, MAX_CPUS, PerCpu};
 use super::stacks::KernelStack;
-use super::{clock, cpu, direct, irq, paging, startup, timer};
+use super::{clock, cpu, direct, ipi, irq, paging, startup, timer};
 use alloc::vec::Vec;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
@@ -56,10 +56,10 @@ unsafe extern "C" {
 
 /// What waits for one processor.
 struct Slot {
-    cpu: &'static PerCpu,
-    stack_bottom: VirtAddr,
-    exception_stacks: [VirtAddr; EXCEPTION_STACKS],
-    stack_top: VirtAddr,
+    /// One, on the heap: it stays where it is when the slot moves.
+    cpu: Vec<PerCpu>,
+    stack: KernelStack,
+    exception_stacks: [KernelStack; EXCEPTION_STACKS],
 }
 
 /// What waits for the processors that are being started, by slot.
@@ -96,7 +96,7 @@ pub fn start(info: &BootInfo, ids: &[u32], main: fn() -> !) -> Result<Outcome, O
     stacks.try_reserve_exact(ids.len()).map_err(|_| OutOfFrames)?;
     for _ in ids.iter().take(room) {
         let Ok(slot) = Slot::new() else { break };
-        stacks.push(slot.stack_top.as_u64());
+        stacks.push(slot.stack.top().as_u64());
         slots.push(slot);
     }
     let ids_left = &ids[..slots.len()];
@@ -105,14 +105,14 @@ pub fn start(info: &BootInfo, ids: &[u32], main: fn() -> !) -> Result<Outcome, O
 
     let count = slots.len() as u32;
     let arrived_before = ARRIVED.load(Ordering::Acquire);
-    SLOTS.store(slots.leak().as_mut_ptr(), Ordering::Release);
+    SLOTS.store(slots.as_mut_ptr(), Ordering::Release);
     // SAFETY: a word of `asm/smp.asm`'s, made to be shared between processors.
     let shared_stacks = unsafe { &smp_stacks };
     // SAFETY: as above.
     let next = unsafe { &smp_next_slot };
     // SAFETY: as above.
     let limit = unsafe { &smp_slots };
-    shared_stacks.store(stacks.leak().as_mut_ptr(), Ordering::Release);
+    shared_stacks.store(stacks.as_mut_ptr(), Ordering::Release);
     next.store(0, Ordering::Release);
     limit.store(count, Ordering::Release);
 
@@ -138,9 +138,14 @@ pub fn start(info: &BootInfo, ids: &[u32], main: fn() -> !) -> Result<Outcome, O
         apic::send_startup(*id, page);
     }
     wait(PATIENCE);
-    // Closes the door: who comes now halts. Who has drawn a number already is on its way, and its slot stays.
-    limit.store(0, Ordering::Release);
     outcome.silent.extend(ids_left.iter().filter(missing));
+    // Closes the door: who draws a number now gets one that is too high, and halts. Who has drawn one is here or on its way,
+    // and its slot stays; the others are given back.
+    let drawn = next.swap(count, Ordering::AcqRel) as usize;
+    limit.store(0, Ordering::Release);
+    slots.truncate(drawn);
+    slots.leak();
+    stacks.leak();
     Ok(outcome)
 }
 
@@ -149,13 +154,8 @@ impl Slot {
         let mut cpu = Vec::new();
         cpu.try_reserve_exact(1).map_err(|_| OutOfMemory)?;
         cpu.push(PerCpu::new());
-        let mut exception_stacks = [VirtAddr::zero(); EXCEPTION_STACKS];
-        let stack = KernelStack::new()?;
-        for top in &mut exception_stacks {
-            *top = KernelStack::new()?.leak();
-        }
-        let stack_bottom = stack.bottom();
-        Ok(Self { cpu: &cpu.leak()[0], stack_bottom, stack_top: stack.leak(), exception_stacks })
+        let exception_stacks = [KernelStack::new()?, KernelStack::new()?, KernelStack::new()?];
+        Ok(Self { cpu, stack: KernelStack::new()?, exception_stacks })
     }
 }
 
@@ -204,12 +204,15 @@ extern "C" fn smp_main(slot: u32) -> ! {
     // SAFETY: `start` filled as many slots as numbers are given out.
     let slot = unsafe { SLOTS.load(Ordering::Acquire).add(slot as usize) };
     // SAFETY: as above; they stay for ever.
-    let slot = unsafe { &*slot };
+    let slot: &'static Slot = unsafe { &*slot };
+    let cpu = &slot.cpu[0];
     paging::enter();
-    startup::further_cpu(slot.cpu, slot.stack_bottom..slot.stack_top, slot.exception_stacks);
+    let exception_stacks = slot.exception_stacks.each_ref().map(KernelStack::top);
+    startup::further_cpu(cpu, slot.stack.bottom()..slot.stack.top(), exception_stacks);
     irq::init_this_cpu();
-    slot.cpu.set_apic_id(apic::id());
-    percpu::publish(slot.cpu);
+    cpu.set_apic_id(apic::id());
+    percpu::publish(cpu);
+    ipi::joined();
     timer::init_this_cpu();
     ARRIVED.fetch_add(1, Ordering::AcqRel);
     match MAIN.get() {

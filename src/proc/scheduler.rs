@@ -282,8 +282,7 @@ fn enqueue(cpu: &'static Cpu, thread: Arc<Thread>, reason: Reason) {
 
 /// Has `cpu` look at its queue again. False without an APIC; then there is one processor.
 fn notify(cpu: &Cpu) -> bool {
-    percpu::get(cpu.number)
-        .is_some_and(|target| apic::send(Destination::One(target.apic_id()), irq::RESCHEDULE_VECTOR))
+    percpu::get(cpu.number).is_some_and(|target| apic::send(Destination::One(target.apic_id()), irq::RESCHEDULE_VECTOR))
 }
 
 /// The interrupt that [`notify`] sends.
@@ -306,7 +305,8 @@ fn reconsider() {
 /// Wakes an idle processor to take over who waits for `cpu`. Where there is work and somebody idle at the same time, they have
 /// just missed each other: both looked at loads that were a moment old.
 fn offer(cpu: &Cpu) {
-    let idle = (0..percpu::count()).filter_map(cpus::get).find(|other| other.number != cpu.number && other.has_nothing());
+    let idle =
+        (0..percpu::count()).filter_map(cpus::get).find(|other| other.number != cpu.number && other.has_nothing());
     if let Some(idle) = idle {
         notify(idle);
     }
