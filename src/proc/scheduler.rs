@@ -18,7 +18,7 @@ use core::fmt::Write;
 use core::sync::atomic::Ordering;
 use logic::acpi::Platform;
 use logic::boot::BootInfo;
-use logic::sched::{CpuSet, Outgoing, Reason, balance};
+use logic::sched::{CpuSet, Outgoing, Reason, RunQueue, balance};
 use logic::sync::interrupts::InterruptsOff;
 use logic::sync::park::{AfterSwitch, Wakeup};
 use logic::sync::rank::assert_none_held;
@@ -289,27 +289,28 @@ fn notify(cpu: &Cpu) -> bool {
 fn reconsider() {
     let Some(cpu) = cpus::this() else { return };
     let now = clock::now().nanoseconds();
-    let waiting = {
+    let taker = {
         let mut queue = cpu.queue.lock();
         if queue.should_preempt(now) {
             cpu.preempt.store(true, Ordering::Relaxed);
         }
-        queue.len()
+        idle_taker(cpu, &queue)
     };
     rearm(cpu);
-    if waiting > 0 {
-        offer(cpu);
+    if let Some(idle) = taker {
+        notify(idle);
     }
 }
 
-/// Wakes an idle processor to take over who waits for `cpu`. Where there is work and somebody idle at the same time, they have
-/// just missed each other: both looked at loads that were a moment old.
-fn offer(cpu: &Cpu) {
-    let idle =
-        (0..percpu::count()).filter_map(cpus::get).find(|other| other.number != cpu.number && other.has_nothing());
-    if let Some(idle) = idle {
-        notify(idle);
+/// An idle processor that could take over a thread that waits for `cpu`. If there is one, the two have just missed each other:
+/// both looked at loads that were a moment old.
+fn idle_taker(cpu: &Cpu, queue: &RunQueue<Thread>) -> Option<&'static Cpu> {
+    if queue.is_empty() {
+        return None;
     }
+    let idle =
+        (0..percpu::count()).filter_map(cpus::get).filter(|other| other.number != cpu.number && other.has_nothing());
+    idle.into_iter().find(|other| queue.could_give(|thread| thread.may_run_on(other.number)))
 }
 
 /// The timer's interrupt: wakes whose time has come, and ends turns.

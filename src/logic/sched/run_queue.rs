@@ -195,6 +195,11 @@ impl<T: Schedulable> RunQueue<T> {
         self.urgent.take_last(&allowed).or_else(|| self.fair.take_last(&allowed))
     }
 
+    /// Whether [`steal`](Self::steal) would find a thread.
+    pub fn could_give(&self, allowed: impl Fn(&T) -> bool) -> bool {
+        self.urgent.last_few().chain(self.fair.last_few()).any(allowed)
+    }
+
     /// Takes a thread out if it is in this queue, for instance because it may not run here any more.
     pub fn remove(&mut self, thread: &Arc<T>) -> bool {
         self.urgent.take(thread) || self.fair.take(thread)
@@ -308,6 +313,11 @@ impl<T: Schedulable> Lane<T> {
         let thread = self.tree.front_mut().remove()?;
         self.account_taken(&thread);
         Some(thread)
+    }
+
+    /// The threads that may be stolen, in the order of asking.
+    fn last_few(&self) -> impl Iterator<Item = &T> {
+        self.tree.iter().rev().take(MOST_LOOKED_AT)
     }
 
     fn take_last(&mut self, allowed: impl Fn(&T) -> bool) -> Option<Arc<T>> {
