@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Builds what both images hold: build/kernel.debug.elf (with symbols), build/kernel.elf (without) and build/initramfs.cpio.
+#   scripts/kernel.sh [selftest]        builds build/selftest.elf besides, a kernel that tests itself
 # The same sources give the same bytes wherever they lie: no path of the machine gets in.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -19,13 +20,20 @@ done
 target=${CARGO_TARGET_DIR:-target}
 cargo build --quiet --locked --release --bin image
 install -m 755 "$target/release/image" build/image
-echo "kernel: building"
-cargo build --quiet --locked --release --target x86_64-unknown-none --features kernel --bin kernel \
-    --config "target.x86_64-unknown-none.rustflags=[$remap]" \
-    --config "target.x86_64-unknown-none.linker=\"$PWD/scripts/link.sh\""
-install -m 644 "$target/x86_64-unknown-none/release/kernel" build/kernel.debug.elf
-strip --strip-all -o build/kernel.elf.new build/kernel.debug.elf
-chmod 644 build/kernel.elf.new
-mv build/kernel.elf.new build/kernel.elf
+
+# Builds build/$1.debug.elf and build/$1.elf with the features $2.
+build_kernel() {
+    echo "$1: building"
+    cargo build --quiet --locked --release --target x86_64-unknown-none --features "$2" --bin kernel \
+        --config "target.x86_64-unknown-none.rustflags=[$remap]" \
+        --config "target.x86_64-unknown-none.linker=\"$PWD/scripts/link.sh\""
+    install -m 644 "$target/x86_64-unknown-none/release/kernel" "build/$1.debug.elf"
+    strip --strip-all -o "build/$1.elf.new" "build/$1.debug.elf"
+    chmod 644 "build/$1.elf.new"
+    mv "build/$1.elf.new" "build/$1.elf"
+    echo "$1: build/$1.elf, $(stat -c %s "build/$1.elf") bytes"
+}
+
+build_kernel kernel kernel
+[[ ${1:-} != selftest ]] || build_kernel selftest kernel,selftest
 build/image cpio user/root build/initramfs.cpio
-echo "kernel: build/kernel.elf, $(stat -c %s build/kernel.elf) bytes"

@@ -23,6 +23,8 @@ mod hw;
 mod panic;
 mod proc;
 mod provoke;
+#[cfg(feature = "selftest")]
+mod selftest;
 
 use hw::boot;
 use logic::boot::BootInfo;
@@ -72,6 +74,8 @@ fn main_thread(info: &'static BootInfo) {
     provoke::as_asked(info);
     log::info!("ready");
     finish::as_asked(info);
+    #[cfg(feature = "selftest")]
+    selftest::run(info);
 }
 
 /// Says on every console that there is why the kernel cannot go on.

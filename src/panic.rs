@@ -30,8 +30,10 @@ fn panic(info: &PanicInfo<'_>) -> ! {
             let mut words = LastWords::new(&panicking);
             words.line(format_args!("panic in the panic at {}: {}", Place(info), info.message()));
         }
-        Declared::Hopeless => {}
+        Declared::Hopeless => cpu::halt(),
     }
+    #[cfg(feature = "selftest")]
+    crate::hw::power::leave_emulator(crate::hw::power::Exit::Panicked);
     cpu::halt()
 }
 

@@ -65,6 +65,12 @@ pub fn describe(address: VirtAddr) -> Option<Place> {
     TAKEN.lock().describe(address)
 }
 
+/// Calls `visit` for each area, under the lock.
+#[cfg(feature = "selftest")]
+pub(super) fn visit(visit: impl FnMut(&Area)) {
+    TAKEN.lock().areas().iter().for_each(visit);
+}
+
 fn take(bytes: u64, guard: u64, purpose: Purpose) -> Result<Area, OutOfMemory> {
     TAKEN.lock().allocate(bytes, PAGE, guard, purpose).map_err(|_| OutOfMemory)
 }

@@ -56,11 +56,11 @@ macro_rules! attempt {
                 ".pushsection .fixup, \"a\"",
                 ".quad 2b, 3b",
                 ".popsection",
+                $($($operand)*,)?
                 out("r8") caught,
                 out("rax") vector,
                 out("rdx") error_code,
                 out("rcx") address,
-                $($($operand)*)?
             )
         };
         if caught == 0 { Ok(()) } else { Err($crate::hw::fixup::Fault { vector, error_code, address }) }

@@ -5,6 +5,8 @@
 pub mod acpi;
 pub mod apic;
 pub mod areas;
+#[cfg(feature = "selftest")]
+pub mod attempts;
 pub mod backtrace;
 pub mod boot;
 pub mod clock;
@@ -15,6 +17,8 @@ pub mod frames;
 mod gdt;
 pub mod heap;
 mod hpet;
+#[cfg(feature = "selftest")]
+pub mod inspect;
 mod ioapic;
 pub mod ipi;
 pub mod irq;

@@ -1,0 +1,138 @@
+//! Exceptions arrive with the right number, error code and address, on every processor, and what was interrupted goes on.
+//!
+//! Not here, as they cannot be had: bound range (not in 64-bit mode), invalid TSS (no task switches), alignment check (only for
+//! programs), and an NMI that nobody asked for, which is a hardware failure and ends in a panic.
+
+use super::{Outcome, Test, on_each_cpu};
+use crate::hw::attempts::{self, Attempt};
+use crate::hw::fixup::Fault;
+use crate::hw::inspect;
+use alloc::format;
+use x86_64::instructions::interrupts;
+
+const DIVIDE_ERROR: u64 = 0;
+const DEBUG: u64 = 1;
+const BREAKPOINT: u64 = 3;
+const OVERFLOW: u64 = 4;
+const INVALID_OPCODE: u64 = 6;
+const DEVICE_NOT_AVAILABLE: u64 = 7;
+const SEGMENT_NOT_PRESENT: u64 = 11;
+const STACK_SEGMENT: u64 = 12;
+const GENERAL_PROTECTION: u64 = 13;
+const PAGE_FAULT: u64 = 14;
+
+/// Bits of a page fault's error code: SDM volume 3 section 4.7.
+const PRESENT: u64 = 1;
+const WRITE: u64 = 1 << 1;
+const FETCH: u64 = 1 << 4;
+
+/// Just above the lower half: no processor with four levels of page tables has such an address.
+const NOT_CANONICAL: u64 = 0x0000_8000_0000_0000;
+
+/// Exceptions in a row in the last test.
+const MANY: u32 = 20_000;
+
+pub const TESTS: &[Test] = &[
+    Test { name: "exceptions-divide-error", run: || each(attempts::divide_by_zero, DIVIDE_ERROR, 0) },
+    Test { name: "exceptions-debug", run: || each(attempts::debug_trap, DEBUG, 0) },
+    Test { name: "exceptions-breakpoint", run: || each(attempts::breakpoint, BREAKPOINT, 0) },
+    Test { name: "exceptions-overflow", run: || each(attempts::overflow, OVERFLOW, 0) },
+    Test { name: "exceptions-invalid-opcode", run: || each(attempts::invalid_opcode, INVALID_OPCODE, 0) },
+    Test {
+        name: "exceptions-device-not-available",
+        run: || each(attempts::floating_point_when_off, DEVICE_NOT_AVAILABLE, 0),
+    },
+    Test { name: "exceptions-segments", run: segments },
+    Test { name: "exceptions-general-protection", run: general_protection },
+    Test { name: "exceptions-page-fault", run: page_faults },
+    Test { name: "exceptions-page-fault-by-running", run: page_faults_by_running },
+    Test { name: "exceptions-many", run: many },
+];
+
+/// Fails unless `attempt` ends in exception `vector` with `error_code`, on every processor.
+fn each(attempt: fn() -> Attempt, vector: u64, error_code: u64) -> Outcome {
+    on_each_cpu(move || expect("it", attempt(), vector, error_code).map(drop))
+}
+
+fn expect(what: &str, attempt: Attempt, vector: u64, error_code: u64) -> Result<Fault, alloc::string::String> {
+    check!(interrupts::are_enabled(), "{what} left interrupts off");
+    let Err(fault) = attempt else { return Err(format!("{what} raised no exception")) };
+    check!(
+        (fault.vector, fault.error_code) == (vector, error_code),
+        "{what} raised exception {} with code {:#x}, not {vector} with {error_code:#x}",
+        fault.vector,
+        fault.error_code
+    );
+    Ok(fault)
+}
+
+fn expect_page_fault(what: &str, attempt: Attempt, error_code: u64, address: u64) -> Outcome {
+    let fault = expect(what, attempt, PAGE_FAULT, error_code)?;
+    check!(fault.address == address, "{what} faulted at {:#x}, not {address:#x}", fault.address);
+    Ok(())
+}
+
+fn segments() -> Outcome {
+    on_each_cpu(|| {
+        let (attempt, selector) = attempts::load_absent_segment();
+        expect("loading DS with an absent segment", attempt, SEGMENT_NOT_PRESENT, selector.into())?;
+        let (attempt, selector) = attempts::load_absent_stack_segment();
+        expect("loading SS with an absent segment", attempt, STACK_SEGMENT, selector.into()).map(drop)
+    })
+}
+
+fn general_protection() -> Outcome {
+    on_each_cpu(|| {
+        for (what, attempt, error_code) in [
+            ("reading an address that is not canonical", attempts::read(NOT_CANONICAL), 0),
+            ("writing to an address that is not canonical", attempts::write(NOT_CANONICAL), 0),
+            ("loading a selector beyond the table", attempts::load_selector_beyond_table(), 0xfff8),
+            // Bit 1: the error is in the interrupt table's entry.
+            ("calling an empty gate", attempts::call_empty_gate(), 15 << 3 | 0b10),
+            ("changing the depth of page tables", attempts::change_paging_depth(), 0),
+        ] {
+            expect(what, attempt, GENERAL_PROTECTION, error_code)?;
+        }
+        let (attempt, selector) = attempts::load_busy_task();
+        expect("loading the busy task", attempt, GENERAL_PROTECTION, selector.into()).map(drop)
+    })
+}
+
+fn page_faults() -> Outcome {
+    on_each_cpu(|| {
+        for address in [0, 8, 0xfff, 0x7fff_ffff_f123, 0xffff_ff80_0000_0456, u64::MAX] {
+            expect_page_fault("reading nothing", attempts::read(address), 0, address)?;
+            expect_page_fault("writing to nothing", attempts::write(address), WRITE, address)?;
+        }
+        let (attempt, address) = attempts::write_code();
+        expect_page_fault("writing to code", attempt, PRESENT | WRITE, address)?;
+        let (attempt, address) = attempts::write_constant();
+        expect_page_fault("writing to a constant", attempt, PRESENT | WRITE, address)
+    })
+}
+
+fn page_faults_by_running() -> Outcome {
+    on_each_cpu(|| {
+        // The processor tells of fetches only if it can forbid some: SDM volume 3 section 4.7.
+        let is_on = |wanted| inspect::protections().iter().any(|(name, _, on)| *name == wanted && *on);
+        let fetch = if is_on("NX") || is_on("SMEP") { FETCH } else { 0 };
+        expect_page_fault("running nothing", attempts::run_null(), fetch, 0)?;
+        let (attempt, address) = attempts::run_data();
+        if is_on("NX") {
+            return expect_page_fault("running data", attempt, PRESENT | fetch, address);
+        }
+        check_eq!(attempt, Ok(()));
+        Ok(())
+    })
+}
+
+/// Exceptions on all processors at once, among interrupts and switches.
+fn many() -> Outcome {
+    super::on_all_cpus(|| {
+        for _ in 0..MANY {
+            expect("it", attempts::breakpoint(), BREAKPOINT, 0)?;
+            expect_page_fault("reading nothing", attempts::read(0x1234), 0, 0x1234)?;
+        }
+        Ok(())
+    })
+}

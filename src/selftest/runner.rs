@@ -1,0 +1,132 @@
+//! Runs the tests that are asked for, one after the other, and tells what became of each.
+
+use super::{FATAL_ROOMS, Fatal, Outcome, ROOMS, Test};
+use crate::hw::power::{self, Exit};
+use crate::hw::{clock, frames, heap, stacks};
+use crate::proc::{self, Priority, thread};
+use alloc::format;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::time::Duration;
+use logic::boot::BootInfo;
+
+/// After this, a test counts as hanging. Generous: emulated processors share a busy host.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often the watchdog looks.
+const WATCH: Duration = Duration::from_secs(5);
+/// What a test has started may take so long to end and give its memory back.
+const SETTLE: Duration = Duration::from_secs(5);
+
+const FRAME_BYTES: u64 = frames::FRAME_BYTES;
+/// What one page table of level 1 and of level 2 maps.
+const TABLE_REACH: [u64; 2] = [FRAME_BYTES << 9, FRAME_BYTES << 18];
+
+/// No test runs.
+const NONE: usize = usize::MAX;
+/// The test that runs, counted through all rooms, and when it began in nanoseconds.
+static CURRENT: AtomicUsize = AtomicUsize::new(NONE);
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+
+/// Runs the tests that the command line asks for, all if it asks for none, and switches the machine off.
+pub fn run(info: &BootInfo) -> ! {
+    let wanted = info.command_line.value("selftest").unwrap_or("");
+    if wanted == "list" {
+        list();
+    }
+    if let Some(fatal) = FATAL_ROOMS.iter().copied().flatten().find(|fatal| fatal.name == wanted) {
+        run_fatal(fatal);
+    }
+    if proc::spawn("watchdog", Priority::Urgent, watch).is_err() {
+        log::warn!("no memory for the watchdog");
+    }
+    let is_wanted = |test: &Test| wanted.split(',').any(|beginning| test.name.starts_with(beginning));
+    let (mut passed, mut failed) = (0, 0);
+    for (index, test) in all().enumerate().filter(|(_, test)| is_wanted(test)) {
+        if run_one(index, test) { passed += 1 } else { failed += 1 }
+    }
+    log::info!("selftest: {passed} passed, {failed} failed");
+    leave(failed == 0 && passed > 0)
+}
+
+fn all() -> impl Iterator<Item = &'static Test> {
+    ROOMS.iter().copied().flatten()
+}
+
+/// Whether it passed.
+fn run_one(index: usize, test: &Test) -> bool {
+    log::info!("test {} ...", test.name);
+    let before = free_frames();
+    let begun = clock::now();
+    BEGUN.store(begun.nanoseconds(), Ordering::Release);
+    CURRENT.store(index, Ordering::Release);
+    let outcome = (test.run)().and_then(|()| expect_free_frames(before));
+    CURRENT.store(NONE, Ordering::Release);
+    let milliseconds = clock::now().since(begun).as_millis();
+    match &outcome {
+        Ok(()) => log::info!("test {}: ok ({milliseconds} ms)", test.name),
+        Err(why) => log::error!("test {}: FAILED: {why}", test.name),
+    }
+    outcome.is_ok()
+}
+
+fn run_fatal(fatal: &Fatal) -> ! {
+    log::info!("test {} ...", fatal.name);
+    (fatal.run)();
+    log::error!("test {}: FAILED: it goes on", fatal.name);
+    leave(false)
+}
+
+/// Names all tests, those that end in a panic with their words.
+fn list() -> ! {
+    for test in all() {
+        log::info!("test {}", test.name);
+    }
+    for fatal in FATAL_ROOMS.iter().copied().flatten() {
+        log::info!("fatal {}: {}", fatal.name, fatal.expect);
+    }
+    leave(true)
+}
+
+/// Tells which test hangs.
+fn watch() {
+    loop {
+        proc::sleep(WATCH);
+        let Some(test) = all().nth(CURRENT.load(Ordering::Acquire)) else { continue };
+        let running = clock::now().nanoseconds().saturating_sub(BEGUN.load(Ordering::Acquire));
+        if u128::from(running) > PATIENCE.as_nanos() {
+            log::error!("test {}: HANGS", test.name);
+            thread::for_each(|thread| log::error!("  thread {} is {}", thread.id(), thread.name()));
+            leave(false);
+        }
+    }
+}
+
+/// Waits for as many free frames as there were: threads that have ended may still be on their way out.
+fn expect_free_frames(before: u64) -> Outcome {
+    let begun = clock::now();
+    loop {
+        let now = free_frames();
+        if now == before {
+            return Ok(());
+        }
+        if clock::now().since(begun) > SETTLE {
+            return Err(format!("{now} frames are free or the heap's, {before} were"));
+        }
+        proc::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Frames that are free, or would be had the heap never grown, which it does for good: it takes pages and, from the start of its
+/// addresses on, tables for them.
+fn free_frames() -> u64 {
+    stacks::drain_pool();
+    frames::drain_caches();
+    let heap = heap::size();
+    let tables: u64 = TABLE_REACH.iter().map(|reach| heap.div_ceil(*reach)).sum();
+    frames::free_frames() + heap / FRAME_BYTES + tables
+}
+
+/// Ends the machine.
+fn leave(good: bool) -> ! {
+    power::leave_emulator(if good { Exit::Passed } else { Exit::Failed });
+    power::power_off()
+}
