@@ -5,8 +5,9 @@
 use super::fixup::{Fault, attempt};
 use logic::sync::interrupts::InterruptsOff;
 use x86_64::VirtAddr;
+use x86_64::instructions::segmentation::{SS, Segment};
 use x86_64::instructions::tables::{lgdt, sgdt};
-use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
+use x86_64::registers::control::{Cr0, Cr0Flags};
 use x86_64::structures::DescriptorTablePointer;
 
 /// How an attempt ended.
@@ -28,9 +29,16 @@ pub fn divide_by_zero() -> Attempt {
     attempt!("div {0:e}", in(reg) 0_u32)
 }
 
-/// INT1, which only debuggers use.
-pub fn debug_trap() -> Attempt {
-    attempt!(".byte 0xf1\n2:")
+/// Runs into a breakpoint of the debug registers (SDM volume 3 section 18.2): DR7 enables the one of DR0, an instruction's.
+pub fn debug_breakpoint() -> Attempt {
+    let _here = InterruptsOff::new();
+    let outcome = attempt!(
+        "lea r9, [rip + 2f]\nmov dr0, r9\nmov r9d, 0x401\nmov dr7, r9\n2: nop",
+        out("r9") _
+    );
+    // SAFETY: nobody else uses the debug registers; bit 10 is always set.
+    unsafe { core::arch::asm!("mov dr7, {0}", in(reg) 0x400_u64, options(nomem, nostack, preserves_flags)) };
+    outcome
 }
 
 /// INT3.
@@ -78,10 +86,10 @@ pub fn load_busy_task() -> (Attempt, u16) {
     (attempt!("ltr {0:x}", in(reg) selector), selector)
 }
 
-/// Changes the depth of the page tables in use, which is forbidden or impossible.
-pub fn change_paging_depth() -> Attempt {
-    let value = (Cr4::read() ^ Cr4Flags::L5_PAGING).bits();
-    attempt!("mov cr4, {0}", in(reg) value)
+/// Loads the local table with the selector of a data segment. Answers the selector too.
+pub fn load_local_table_of_data() -> (Attempt, u16) {
+    let selector = SS::get_reg().0;
+    (attempt!("lldt {0:x}", in(reg) selector), selector)
 }
 
 /// Loads DS with a segment that is not present. Answers its selector too.
