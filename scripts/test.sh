@@ -11,9 +11,11 @@ shellcheck scripts/*.sh .ci/run
 echo "test: lints"
 cargo clippy --quiet --locked --all-targets -- -D warnings
 cargo kernel-clippy --quiet --locked -- -D warnings
+cargo kernel-clippy --quiet --locked --features selftest -- -D warnings
 echo "test: images"
 scripts/iso.sh
 scripts/raw.sh
+scripts/kernel.sh selftest
 echo "test: reproducibility"
 scripts/reproduce.sh
 scripts/fuzz.sh boot_info 10

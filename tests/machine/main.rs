@@ -1,6 +1,7 @@
 //! Tests of whole machines: the images boot in QEMU and Bochs, and what they say on screen and serial line is read.
 //!
-//! They need `os.iso` and `build/os.img`, which `scripts/iso.sh` and `scripts/raw.sh` build.
+//! They need `os.iso`, `build/os.img` and `build/selftest.elf`, which `scripts/iso.sh`, `scripts/raw.sh` and
+//! `scripts/kernel.sh selftest` build.
 
 mod damage;
 mod doors;
@@ -10,6 +11,7 @@ mod limits;
 mod power;
 mod processors;
 mod screens;
+mod selftest;
 mod stand_in;
 
 use harness::{Machine, Setup};

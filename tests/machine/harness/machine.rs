@@ -343,6 +343,11 @@ impl Machine {
         }
     }
 
+    /// Waits for the emulator to end, and answers its exit code; `None` if it goes on for too long.
+    pub fn wait_for_exit(&mut self) -> Option<i32> {
+        self.exit_code_within(PATIENCE)
+    }
+
     /// The exit code once there is one; an end by signal counts as −1.
     fn exit_code_within(&mut self, period: Duration) -> Option<i32> {
         let deadline = Instant::now() + period;

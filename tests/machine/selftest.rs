@@ -1,0 +1,118 @@
+//! The kernel tests itself, on several machines: a kernel built with the feature `selftest` runs its tests when it is ready, and
+//! ends QEMU with an exit code. What it prints is told in src/selftest/mod.rs.
+
+use crate::harness::{ComposedImage, Machine, Setup};
+
+/// QEMU's exit codes for what the kernel writes to `isa-debug-exit` (`Exit` in src/hw/power.rs).
+const PASSED: i32 = 33;
+const PANICKED: i32 = 37;
+
+fn image(command_line: &str) -> ComposedImage {
+    ComposedImage::of_kernel("build/selftest.elf", &["--command-line", command_line])
+}
+
+fn machine(image: &ComposedImage) -> Setup {
+    Machine::image(&image.path()).argument("-device").argument("isa-debug-exit,iobase=0xf4,iosize=4")
+}
+
+/// What a log tells of tests that did not pass: those that failed, hung, or were begun and never done with.
+fn failures(log: &str) -> Vec<String> {
+    let mut running = None;
+    let mut failures = Vec::new();
+    for line in log.lines() {
+        if let Some(name) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ...")) {
+            running = Some(name);
+        } else if let Some(name) = running
+            && let Some((_, verdict)) = line.split_once(&format!("test {name}: "))
+        {
+            if !verdict.starts_with("ok (") {
+                failures.push(format!("{name}: {verdict}"));
+            }
+            running = None;
+        }
+    }
+    failures.extend(running.map(|name| format!("{name}: was begun and did not end")));
+    failures
+}
+
+/// Runs all tests but those that end in a panic.
+#[track_caller]
+fn passes(differences: impl FnOnce(Setup) -> Setup) {
+    let image = image("");
+    let mut machine = differences(machine(&image)).boot();
+    let mut lines = 0;
+    let code = loop {
+        let code = machine.wait_for_exit();
+        let now = machine.lines().len();
+        // The kernel's own watchdog ends a test that hangs; a machine that says nothing for longer is past that.
+        if code.is_some() || now == lines {
+            break code;
+        }
+        lines = now;
+    };
+    let log = machine.serial_log();
+    let failures = failures(&log);
+    assert!(code == Some(PASSED) && failures.is_empty(), "exit code {code:?}; {failures:#?}\n{log}");
+    assert!(log.contains(" passed, 0 failed"), "no summary in\n{log}");
+}
+
+#[test]
+fn the_kernel_passes_its_tests_on_the_least_cpu() {
+    passes(|machine| machine.cpu("qemu64").cpus(4));
+}
+
+#[test]
+fn the_kernel_passes_its_tests_on_a_cpu_with_everything() {
+    passes(|machine| machine.cpu("max").cpus(4));
+}
+
+#[test]
+fn the_kernel_passes_its_tests_on_an_old_cpu() {
+    passes(|machine| machine.cpu("core2duo").cpus(2));
+}
+
+#[test]
+fn the_kernel_passes_its_tests_without_no_execute() {
+    passes(|machine| machine.cpu("qemu64,-nx").cpus(2));
+}
+
+#[test]
+fn the_kernel_passes_its_tests_on_one_processor() {
+    passes(|machine| machine.cpus(1));
+}
+
+#[test]
+fn the_kernel_passes_its_tests_on_eight_processors_with_more_memory() {
+    passes(|machine| machine.cpus(8).memory_mib(512));
+}
+
+#[test]
+fn the_kernel_passes_its_tests_with_memory_above_4_gib() {
+    passes(|machine| machine.machine("q35").cpus(2).memory_mib(5 * 1024));
+}
+
+#[test]
+fn tests_that_must_end_in_a_panic_do() {
+    let list = image("selftest=list");
+    let mut lister = machine(&list).boot();
+    lister.expect_exit(PASSED);
+    let log = lister.serial_log();
+    drop(lister);
+    let fatal: Vec<_> = log.lines().filter_map(|line| line.strip_prefix("fatal ")?.split_once(": ")).collect();
+    assert!(!fatal.is_empty(), "no test ends in a panic:\n{log}");
+    for (name, words) in fatal {
+        let image = image(&format!("selftest={name}"));
+        let mut machine = machine(&image).cpus(4).boot();
+        machine.expect_line(&format!("test {name} ..."));
+        machine.expect_line("kernel panic at ");
+        machine.expect_line(words);
+        machine.expect_exit(PANICKED);
+    }
+}
+
+#[test]
+fn a_test_that_did_not_end_well_is_named() {
+    let log =
+        "ready\ntest a ...\ntest a: ok (1 ms)\ntest b ...\nerror: test b: FAILED: why\ntest c ...\n\nkernel panic at";
+    assert_eq!(failures(log), ["b: FAILED: why", "c: was begun and did not end"]);
+}
