@@ -8,7 +8,9 @@ use super::stacks::KernelStack;
 use alloc::sync::Arc;
 use core::cell::UnsafeCell;
 use core::mem::offset_of;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
+use x86_64::VirtAddr;
 use x86_64::instructions::interrupts;
 
 /// A kernel stack and where it was left.
@@ -16,6 +18,8 @@ pub struct Context {
     saved: Saved,
     /// `None` for what a processor runs on from its start: those stacks stay.
     stack: Option<KernelStack>,
+    /// The addresses of the stack.
+    bounds: Range<VirtAddr>,
 }
 
 /// What `asm/switch.asm` reads and writes.
@@ -56,12 +60,21 @@ impl Context {
         let place = stack.top() - size_of::<InitialFrame>() as u64;
         // SAFETY: the stack is ours, mapped, and larger than this; its top is aligned to pages.
         unsafe { place.as_mut_ptr::<InitialFrame>().write(frame) };
-        Self { saved: Saved { rsp: UnsafeCell::new(place.as_u64()), running: AtomicU32::new(0) }, stack: Some(stack) }
+        Self {
+            saved: Saved { rsp: UnsafeCell::new(place.as_u64()), running: AtomicU32::new(0) },
+            bounds: stack.bottom()..stack.top(),
+            stack: Some(stack),
+        }
     }
 
     /// The context of what this processor runs on since its start.
     pub fn of_this_processor() -> Self {
-        Self { saved: Saved { rsp: UnsafeCell::new(0), running: AtomicU32::new(1) }, stack: None }
+        let stack = percpu::current().stack();
+        Self {
+            saved: Saved { rsp: UnsafeCell::new(0), running: AtomicU32::new(1) },
+            stack: None,
+            bounds: VirtAddr::new(stack.start)..VirtAddr::new(stack.end),
+        }
     }
 
     /// Makes this the context that the processor knows itself to run. It must be its own, from [`Self::of_this_processor`].
@@ -89,9 +102,7 @@ pub fn switch_to<T: AsRef<Context>>(next: Arc<T>) {
     let was_running = context.saved.running.swap(1, Ordering::Acquire);
     assert!(was_running == 0, "a context runs on one processor at a time");
     cpu.set_context(context);
-    if let Some(stack) = &context.stack {
-        cpu.set_stack(stack.bottom(), stack.top());
-    }
+    cpu.set_stack(context.bounds.start, context.bounds.end);
     let to = &raw const context.saved;
     // Were this the last reference, dropping the context would panic, since it counts as running.
     drop(next);
