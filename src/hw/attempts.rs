@@ -128,9 +128,15 @@ pub fn read(address: u64) -> Attempt {
     attempt!("mov {1:l}, byte ptr [{0}]", in(reg) address, out(reg) _)
 }
 
-/// Writes what is there: a byte in one step, so that nothing changes even if others write.
+/// Writes what is there: a byte in one step, so that nothing changes even if others write. Where nothing is mapped, the processor
+/// tells of a write; QEMU with one processor tells of a read.
 pub fn write(address: u64) -> Attempt {
     attempt!("lock or byte ptr [{0}], 0", in(reg) address)
+}
+
+/// Writes at address 0, where nothing is mapped.
+pub fn write_null() -> Attempt {
+    attempt!("mov byte ptr [0], 0")
 }
 
 /// Writes to the kernel's code. Answers the address too.

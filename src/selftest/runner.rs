@@ -58,7 +58,10 @@ fn run_one(index: usize, test: &Test) -> bool {
     let begun = clock::now();
     BEGUN.store(begun.nanoseconds(), Ordering::Release);
     CURRENT.store(index, Ordering::Release);
-    let outcome = (test.run)().and_then(|()| expect_free_frames(before));
+    let outcome = (test.run)();
+    // Whatever the outcome, the next test begins when this one has left.
+    let leak = expect_free_frames(before);
+    let outcome = outcome.and(leak);
     CURRENT.store(NONE, Ordering::Release);
     let milliseconds = clock::now().since(begun).as_millis();
     match &outcome {
