@@ -376,7 +376,8 @@ impl Slot {
     }
 
     fn name(&self, index: usize) -> Option<&'static str> {
-        self.actions.read().get(index).map(|action| action.name)
+        // Nobody may be preempted with this lock: `change` would wait for it with interrupts off.
+        without_interrupts(|| self.actions.read().get(index).map(|action| action.name))
     }
 
     /// Calls all handlers: an edge can mean several devices.
