@@ -9,6 +9,8 @@ extern crate alloc;
 
 use loom::sync::atomic;
 
+#[path = "../src/logic/sync/interrupts.rs"]
+mod interrupts;
 #[path = "../src/logic/sync/park.rs"]
 mod park;
 #[path = "../src/logic/sync/wait_queue.rs"]

@@ -274,7 +274,7 @@ fn enqueue(cpu: &'static Cpu, thread: Arc<Thread>, reason: Reason) {
     }
     let wants_notice = preempt || (!is_this && is_only);
     let has_notice = wants_notice && notify(cpu);
-    if is_this && is_only && !has_notice {
+    if is_this && !has_notice && (is_only || preempt) {
         // Whoever runs was alone so far and had no end to its turn; or there is no APIC to interrupt it with.
         rearm(cpu);
     }

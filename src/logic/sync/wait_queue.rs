@@ -5,6 +5,7 @@
 //! that. Neither adding nor waking allocates, and wakers are called with no lock
 //! held. To wait for several things, put one waiter into each queue, all with the same waker.
 
+use super::interrupts::InterruptsOff;
 use super::lock::IrqLock;
 use super::rank::Rank;
 use alloc::sync::Arc;
@@ -136,7 +137,11 @@ impl WaitQueue {
         loop {
             let batch = self.0.lock().take_batch(&mut left, most - woken);
             woken += batch.iter().filter(|waiter| !waiter.observer).count();
-            batch.iter().for_each(|waiter| waiter.waker.wake_by_ref());
+            {
+                // Who is out of the queue must not wait for a waker that was preempted by the first it woke.
+                let _here = InterruptsOff::new();
+                batch.iter().for_each(|waiter| waiter.waker.wake_by_ref());
+            }
             if !batch.is_full() {
                 return woken;
             }
