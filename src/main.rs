@@ -5,15 +5,7 @@
 
 #![no_std]
 #![no_main]
-#![cfg_attr(
-    not(feature = "selftest"),
-    allow(
-        dead_code,
-        unused_imports,
-        unused_macros,
-        reason = "what only drivers and programs to come will call, the self-tests call"
-    )
-)]
+#![allow(dead_code, reason = "what drivers and programs to come will call, the self-tests alone call today")]
 
 extern crate alloc;
 

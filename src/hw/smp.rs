@@ -18,8 +18,8 @@ use logic::boot::BootInfo;
 use logic::boot::memory_map::MemoryKind;
 use logic::mem::OutOfFrames;
 use spin::Once;
+use x86_64::PhysAddr;
 use x86_64::registers::model_specific::Efer;
-use x86_64::{PhysAddr, VirtAddr};
 
 /// Where the trampoline goes if that page is memory; else to another one below this limit.
 const FAVOURITE_PAGE: u64 = 0x8000;

@@ -6,6 +6,10 @@ pub mod scheduler;
 pub mod thread;
 pub mod wait;
 
-pub use mutex::Mutex;
-pub use thread::{JoinHandle, Priority, Thread, spawn};
-pub use wait::{Deadline, Outcome, sleep, wait_until};
+pub use thread::{Priority, spawn};
+#[cfg(feature = "selftest")]
+pub use {
+    mutex::Mutex,
+    thread::JoinHandle,
+    wait::{Outcome, sleep, wait_until},
+};

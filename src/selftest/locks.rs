@@ -1,7 +1,7 @@
 //! Tests of spinning locks: between processors, and between threads and the interrupts of their own processor.
 
 use super::tools::{no_memory, processors};
-use super::{Fatal, Outcome, Test, check, check_eq};
+use super::{Fatal, Outcome, Test};
 use crate::hw::ipi;
 use crate::proc::{Priority, thread::spawn_on};
 use alloc::vec::Vec;

@@ -30,9 +30,14 @@ macro_rules! check_eq {
 mod exceptions;
 mod exhaustion;
 mod guards;
+mod locks;
 mod mappings;
 mod memory;
+mod processors;
 mod runner;
+mod threads;
+mod timers;
+mod tools;
 
 use crate::hw::percpu;
 use crate::proc::{Priority, thread};
@@ -68,10 +73,20 @@ pub struct Fatal {
 }
 
 /// All tests by room, in the order of running.
-const ROOMS: &[&[Test]] = &[exceptions::TESTS, mappings::TESTS, guards::TESTS, memory::TESTS, exhaustion::TESTS];
+const ROOMS: &[&[Test]] = &[
+    exceptions::TESTS,
+    mappings::TESTS,
+    guards::TESTS,
+    memory::TESTS,
+    exhaustion::TESTS,
+    locks::TESTS,
+    processors::TESTS,
+    timers::TESTS,
+    threads::TESTS,
+];
 
 /// All tests that end in a panic.
-const FATAL_ROOMS: &[&[Fatal]] = &[guards::FATAL];
+const FATAL_ROOMS: &[&[Fatal]] = &[guards::FATAL, locks::FATAL];
 
 /// Runs the tests that the command line asks for and switches the machine off.
 pub fn run(info: &'static BootInfo) -> ! {

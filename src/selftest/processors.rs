@@ -1,7 +1,7 @@
 //! Tests of what processors are to each other: numbers, calls, one clock.
 
 use super::tools::{after, eventually, here, no_memory, processors, spin};
-use super::{Outcome, Test, check, check_eq};
+use super::{Outcome, Test};
 use crate::hw::percpu::MAX_CPUS;
 use crate::hw::{acpi, apic, clock, cpu, ipi, percpu, smp};
 use crate::proc::{Priority, scheduler, sleep, spawn, thread::spawn_on};

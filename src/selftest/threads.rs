@@ -1,7 +1,7 @@
 //! Tests of threads: none is lost, none waits for ever, none keeps another from its turn.
 
 use super::tools::{Chance, PATIENCE, after, eventually, here, no_memory, processors, room_for_threads, spin};
-use super::{Outcome, Test, check, check_eq};
+use super::{Outcome, Test};
 use crate::proc::thread::{self, spawn_on};
 use crate::proc::{JoinHandle, Mutex, Priority, scheduler, sleep, spawn};
 use crate::proc::{Outcome as Wait, wait_until};

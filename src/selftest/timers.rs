@@ -1,7 +1,7 @@
 //! Tests of sleeping and of waits with a deadline: never early, never lost, and no ticks while nothing is to be done.
 
 use super::tools::{Chance, after, eventually, no_memory, processors, room_for_threads};
-use super::{Outcome, Test, check, check_eq};
+use super::{Outcome, Test};
 use crate::hw::{clock, irq};
 use crate::proc::thread::spawn_on;
 use crate::proc::{Outcome as Wait, Priority, scheduler, sleep, spawn, wait_until};
