@@ -2,13 +2,13 @@
 //! the code it interrupted. Long waits use sleeping locks instead.
 
 use super::interrupts::InterruptsOff;
-use super::rank::{Held, Rank, Taking};
+use super::rank::{Held, LockRank, Rank, Taking};
 use core::ops::{Deref, DerefMut};
 use spin::{Mutex, MutexGuard};
 
 /// Data behind a spinning lock with a place in the order of locks ([`Rank`]).
 pub struct IrqLock<T: ?Sized> {
-    rank: Rank,
+    rank: LockRank,
     data: Mutex<T>,
 }
 
@@ -23,7 +23,7 @@ pub struct IrqGuard<'a, T: ?Sized> {
 impl<T> IrqLock<T> {
     /// A free lock.
     pub const fn new(rank: Rank, value: T) -> Self {
-        Self { rank, data: Mutex::new(value) }
+        Self { rank: LockRank::new(rank), data: Mutex::new(value) }
     }
 
     /// The data of a lock that is not needed any more.

@@ -175,15 +175,34 @@ pub fn assert_none_held() {
     }
 }
 
+/// A lock's rank where ranks are checked, elsewhere nothing: there, a lock of zeros is all zeros, and takes no room in the image.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct LockRank([Rank; CHECKED as usize]);
+
+impl LockRank {
+    pub(super) const fn new(rank: Rank) -> Self {
+        Self([rank; CHECKED as usize])
+    }
+
+    fn get(self) -> Option<Rank> {
+        self.0.first().copied()
+    }
+}
+
+impl fmt::Debug for LockRank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|rank| rank.fmt(f))
+    }
+}
+
 /// A lock noted as held, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Held(Option<Rank>);
 
 impl Held {
     /// Notes that a lock of `rank` is taken. Panics if it must not be.
-    pub(super) fn note(rank: Rank, taking: Taking) -> Self {
-        let noted = CHECKED && update(|held| held.take(rank, taking));
-        Self(noted.then_some(rank))
+    pub(super) fn note(rank: LockRank, taking: Taking) -> Self {
+        Self(rank.get().filter(|rank| update(|held| held.take(*rank, taking))))
     }
 
     /// A lock that is left out of the account.
