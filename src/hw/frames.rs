@@ -17,7 +17,7 @@ use x86_64::structures::paging::PhysFrame;
 pub const FRAME_BYTES: u64 = 4096;
 
 static COUNTS: RefCounts = RefCounts::new();
-static FRAMES: IrqLock<FrameAllocator> = IrqLock::new(Rank::FrameAllocator, FrameAllocator::new(&COUNTS));
+static FRAMES: IrqLock<FrameAllocator> = IrqLock::new(Rank::FrameAllocator, FrameAllocator::new());
 
 /// Makes records where the direct map shows the frames.
 struct DirectMap;
@@ -39,7 +39,7 @@ impl RecordMemory for DirectMap {
 
 /// Takes over the free memory of the memory map. Called once, before all else here.
 pub(super) fn init(info: &BootInfo) {
-    FRAMES.lock().initialise(&info.memory);
+    FRAMES.lock().initialise(&info.memory, &COUNTS);
 }
 
 /// Takes a block of 2^`order` frames whose contents are what they were.

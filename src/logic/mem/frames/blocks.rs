@@ -4,14 +4,14 @@
 //! free buddies of one order never exist side by side below the top order (they are one block of the next order); frames
 //! that are not ours are never `Free`, so that no block reaches over a hole.
 
-use super::records::{FrameRecord, FrameState, NONE};
+use super::records::{FrameRecord, FrameState, Link};
 use super::{FreeError, MAX_ORDER, MAX_SECTIONS, ORDERS, ZONES, Zone};
 use core::ops::Range;
 
 /// The free blocks of one order in one zone.
 #[derive(Clone, Copy)]
 struct List {
-    first: u32,
+    first: Link,
     blocks: u32,
 }
 
@@ -34,7 +34,7 @@ impl Blocks {
         Self {
             section_shift: 0,
             sections: [const { None }; MAX_SECTIONS],
-            lists: [[List { first: NONE, blocks: 0 }; ORDERS]; ZONES],
+            lists: [[List { first: Link::NONE, blocks: 0 }; ORDERS]; ZONES],
             free: [0; ZONES],
         }
     }
@@ -90,8 +90,8 @@ impl Blocks {
     /// Takes a block out, splitting a larger one if it must.
     pub(super) fn take(&mut self, zone: Zone, order: u8) -> Option<u32> {
         let lists = &self.lists[zone as usize];
-        let mut found = (order..=MAX_ORDER).find(|found| lists[usize::from(*found)].first != NONE)?;
-        let number = lists[usize::from(found)].first;
+        let first = |order: u8| Some((order, lists[usize::from(order)].first.number()?));
+        let (mut found, number) = (order..=MAX_ORDER).find_map(first)?;
         self.unlink(number);
         while found > order {
             found -= 1;
@@ -145,12 +145,12 @@ impl Blocks {
     fn link(&mut self, number: u32, order: u8) {
         let zone = Zone::of(number) as usize;
         let list = &mut self.lists[zone][usize::from(order)];
-        let next = core::mem::replace(&mut list.first, number);
+        let next = core::mem::replace(&mut list.first, Link::to(number));
         list.blocks += 1;
         self.free[zone] += 1 << order;
-        *self.record_mut(number) = FrameRecord { previous: NONE, next, order, state: FrameState::Free };
-        if next != NONE {
-            self.record_mut(next).previous = number;
+        *self.record_mut(number) = FrameRecord { previous: Link::NONE, next, order, state: FrameState::Free };
+        if let Some(next) = next.number() {
+            self.record_mut(next).previous = Link::to(number);
         }
     }
 
@@ -161,12 +161,11 @@ impl Blocks {
         let list = &mut self.lists[zone][usize::from(order)];
         list.blocks -= 1;
         self.free[zone] -= 1 << order;
-        if previous == NONE {
-            list.first = next;
-        } else {
-            self.record_mut(previous).next = next;
+        match previous.number() {
+            None => list.first = next,
+            Some(previous) => self.record_mut(previous).next = next,
         }
-        if next != NONE {
+        if let Some(next) = next.number() {
             self.record_mut(next).previous = previous;
         }
     }

@@ -41,7 +41,7 @@ pub const MAX_SECTIONS: usize = 1024;
 /// Logarithm of the frames in the smallest section, 64 MiB.
 const MIN_SECTION_SHIFT: u32 = 14;
 
-/// First frame number that is never used: `u32::MAX` ends lists.
+/// First frame number that is never used: links in lists hold one more than the number.
 const NUMBER_LIMIT: u32 = u32::MAX;
 
 /// Where memory lies.
@@ -152,9 +152,10 @@ struct Section {
     asleep: [u32; ZONES],
 }
 
-/// The frame allocator. Big (some 60 KiB): it belongs in a static.
+/// The frame allocator. Big (some 60 KiB): it belongs in a static. A new one is all zeros.
 pub struct FrameAllocator {
-    counts: &'static RefCounts,
+    /// There once it is initialised.
+    counts: Option<&'static RefCounts>,
     section_shift: u32,
     sections: [Section; MAX_SECTIONS],
     /// All memory that was ever given to the allocator, asleep or awake, used or free.
@@ -167,9 +168,9 @@ pub struct FrameAllocator {
 
 impl FrameAllocator {
     /// An allocator without memory.
-    pub const fn new(counts: &'static RefCounts) -> Self {
+    pub const fn new() -> Self {
         Self {
-            counts,
+            counts: None,
             section_shift: 0,
             sections: [const { Section { span: 0..0, asleep: [0; ZONES] } }; MAX_SECTIONS],
             ranges: FrameRanges::new(),
@@ -179,16 +180,17 @@ impl FrameAllocator {
         }
     }
 
-    /// Takes over the usable memory of `map`. To be called once, before all else.
+    /// Takes over the usable memory of `map`, whose users are counted in `counts`. To be called once, before all else.
     ///
     /// # Panics
     /// If it is called again.
-    pub fn initialise(&mut self, map: &MemoryMap) {
-        assert!(self.section_shift == 0, "the frame allocator is initialised once");
+    pub fn initialise(&mut self, map: &MemoryMap, counts: &'static RefCounts) {
+        assert!(self.counts.is_none(), "the frame allocator is initialised once");
+        self.counts = Some(counts);
         let bits = u32::BITS - frames_of(0..map.top()).end.saturating_sub(1).leading_zeros();
         self.section_shift = bits.saturating_sub(MAX_SECTIONS.ilog2()).max(MIN_SECTION_SHIFT);
         self.blocks.set_section_shift(self.section_shift);
-        self.counts.set_section_shift(self.section_shift);
+        counts.set_section_shift(self.section_shift);
         for region in map.regions().iter().filter(|region| region.kind.is_ram()) {
             for (index, part) in self.parts(frames_of(region.start..region.end)) {
                 let span = &mut self.sections[index].span;
@@ -246,14 +248,15 @@ impl FrameAllocator {
         zone: Zone,
         memory: &mut impl RecordMemory,
     ) -> Result<PhysFrame, OutOfFrames> {
+        let counts = self.counts.ok_or(OutOfFrames)?;
         for zone in zone.candidates() {
             loop {
                 if let Some(number) = self.blocks.take(*zone, order) {
                     let frame = frame_of(number);
-                    self.counts.set(frame, 1).map_err(|_| OutOfFrames)?;
+                    counts.set(frame, 1).map_err(|_| OutOfFrames)?;
                     return Ok(frame);
                 }
-                if order > MAX_ORDER || !self.wake_one(*zone, memory) {
+                if order > MAX_ORDER || !self.wake_one(*zone, counts, memory) {
                     break;
                 }
             }
@@ -267,12 +270,13 @@ impl FrameAllocator {
     /// [`FreeError`]: a bug of the caller. Nothing has changed then.
     pub fn free(&mut self, frame: PhysFrame, order: u8) -> Result<(), FreeError> {
         let number = u32::try_from(frame.pfn()).map_err(|_| FreeError::NotOurs)?;
-        let users = self.counts.count(frame);
+        let counts = self.counts.ok_or(FreeError::NotOurs)?;
+        let users = counts.count(frame);
         if users > 1 {
             return Err(FreeError::Shared { users });
         }
         self.blocks.give_back(number, order)?;
-        self.counts.set(frame, 0).map_err(|_| FreeError::NotOurs)
+        counts.set(frame, 0).map_err(|_| FreeError::NotOurs)
     }
 
     /// Free frames in both zones, those of sleeping sections included.
@@ -307,7 +311,7 @@ impl FrameAllocator {
     }
 
     /// Wakes the lowest section that has memory of `zone`. Answers whether there was one.
-    fn wake_one(&mut self, zone: Zone, memory: &mut impl RecordMemory) -> bool {
+    fn wake_one(&mut self, zone: Zone, counts: &RefCounts, memory: &mut impl RecordMemory) -> bool {
         if self.asleep[zone as usize] == 0 {
             return false;
         }
@@ -322,7 +326,7 @@ impl FrameAllocator {
             made.frames.len() == span.len() && made.counts.len() == span.len(),
             "as many records as were asked for"
         );
-        self.counts.publish(index, span.start, made.counts);
+        counts.publish(index, span.start, made.counts);
         self.blocks.wake(index, span.start, made.frames);
         self.blocks.set_aside(place.clone());
         self.records += place.len() as u64;
@@ -369,6 +373,12 @@ impl FrameAllocator {
             let start = index << shift;
             (index as usize, cut(&range, &(start..start.saturating_add(1 << shift))))
         })
+    }
+}
+
+impl Default for FrameAllocator {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -6,8 +6,22 @@
 use core::sync::atomic::AtomicU32;
 use x86_64::structures::paging::PhysFrame;
 
-/// No frame: the end of a list.
-pub(super) const NONE: u32 = u32::MAX;
+/// The number of a frame in a list, or none. None is zero, so that empty lists take no room in the kernel's image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Link(u32);
+
+impl Link {
+    pub(super) const NONE: Self = Self(0);
+
+    /// There is no frame `u32::MAX`.
+    pub(super) fn to(number: u32) -> Self {
+        Self(number + 1)
+    }
+
+    pub(super) fn number(self) -> Option<u32> {
+        self.0.checked_sub(1)
+    }
+}
 
 /// Bytes that the records of one frame take, its reference count included.
 const BYTES_PER_FRAME: usize = size_of::<FrameRecord>() + size_of::<AtomicU32>();
@@ -40,9 +54,9 @@ pub(super) enum FrameState {
 #[derive(Clone, Debug, Default)]
 #[repr(C)]
 pub struct FrameRecord {
-    /// Neighbours in the list of free blocks, as frame numbers; mean something while the state is `Free`.
-    pub(super) previous: u32,
-    pub(super) next: u32,
+    /// Neighbours in the list of free blocks; mean something while the state is `Free`.
+    pub(super) previous: Link,
+    pub(super) next: Link,
     /// The block's order, if this is its first frame.
     pub(super) order: u8,
     pub(super) state: FrameState,

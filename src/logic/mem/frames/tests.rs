@@ -39,8 +39,8 @@ fn map_of(entries: &[(Range<u64>, MemoryKind)]) -> MemoryMap {
 
 fn allocator(map: &MemoryMap) -> (Box<FrameAllocator>, &'static RefCounts) {
     let counts: &'static RefCounts = Box::leak(Box::default());
-    let mut allocator = Box::new(FrameAllocator::new(counts));
-    allocator.initialise(map);
+    let mut allocator = Box::new(FrameAllocator::new());
+    allocator.initialise(map, counts);
     (allocator, counts)
 }
 
