@@ -68,16 +68,12 @@ impl Blocks {
 
     /// The frames of `range` hold records from now on.
     pub(super) fn set_aside(&mut self, range: Range<u32>) {
-        for number in range {
-            self.record_mut(number).state = FrameState::Records;
-        }
+        self.mark(range, FrameState::Records);
     }
 
     /// Takes in free frames that were not ours, all in one awake section.
     pub(super) fn add(&mut self, range: Range<u32>) {
-        for number in range.clone() {
-            self.record_mut(number).state = FrameState::Inside;
-        }
+        self.mark(range.clone(), FrameState::Inside);
         let mut start = range.start;
         while start < range.end {
             let fits = (range.end - start).ilog2();
@@ -168,6 +164,18 @@ impl Blocks {
         if let Some(next) = next.number() {
             self.record_mut(next).previous = previous;
         }
+    }
+
+    /// Gives all frames of a range in one awake section a state: a loop as tight as can be, since a section has many frames.
+    ///
+    /// # Panics
+    /// If one of them has no record.
+    fn mark(&mut self, range: Range<u32>, state: FrameState) {
+        let Awake { first, records } = self.sections[(range.start >> self.section_shift) as usize]
+            .as_mut()
+            .expect("frames are marked once their section is awake");
+        let indexes = (range.start - *first) as usize..(range.end - *first) as usize;
+        records[indexes].iter_mut().for_each(|record| record.state = state);
     }
 
     fn record(&self, number: u32) -> Option<&FrameRecord> {
