@@ -117,7 +117,10 @@ pub fn install(info: &BootInfo) -> Result<(), OutOfFrames> {
 fn build(tables: &Tables, info: &BootInfo) -> Result<(), MapError> {
     let mut live = Live::default();
     let mut run = 0..0;
-    let ram = info.memory.regions().iter().filter(|region| region.kind.is_ram()).map(|region| region.start..region.end);
+    // What the direct map has no room for, the frame allocator has no numbers for either.
+    let reach = HEAP.start - DIRECT_MAP;
+    let ram = info.memory.regions().iter().filter(|region| region.kind.is_ram() && region.start < reach);
+    let ram = ram.map(|region| region.start..region.end.min(reach));
     // Neighbours of different kinds are one piece here. The end ends the last piece.
     let the_end = core::iter::once(u64::MAX..u64::MAX);
     for region in ram.chain(the_end) {
