@@ -8,6 +8,7 @@ use x86_64::registers::model_specific::{Efer, EferFlags, Msr};
 
 /// IA32_PAT (SDM volume 3 section 13.12).
 const PAT: u32 = 0x277;
+
 /// Stops this processor for good.
 pub fn halt() -> ! {
     interrupts::disable();
@@ -41,6 +42,11 @@ pub(super) fn physical_address_bits() -> u32 {
 /// Whether pages can be made not executable: the entry code has enabled it where the CPU has it.
 pub(super) fn has_no_execute() -> bool {
     Efer::read().contains(EferFlags::NO_EXECUTE_ENABLE)
+}
+
+/// Whether there is a page attribute table. Without one, its bit in a page-table entry is reserved, or means a large page.
+pub(super) fn has_page_attributes() -> bool {
+    identity().get_feature_info().is_some_and(|features| features.has_pat())
 }
 
 /// Switches on every protection that this processor has: write protection for the kernel, global pages, SMEP, SMAP, UMIP, and

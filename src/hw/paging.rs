@@ -217,6 +217,8 @@ fn map_frame(start: VirtAddr, frame: PhysFrame) -> Result<(), MapError> {
 /// # Errors
 /// [`MapError`]; nothing is mapped then.
 pub(super) fn map_device(start: VirtAddr, physical: PhysAddr, bytes: u64, caching: Caching) -> Result<(), MapError> {
+    let is_possible = caching != Caching::WriteCombining || cpu::has_page_attributes();
+    let caching = if is_possible { caching } else { Caching::Uncached };
     let mapping = Mapping::KERNEL_DATA.with_caching(caching);
     with_tables(|tables, live| tables.map(live, start, physical, bytes, mapping))
 }
