@@ -27,8 +27,9 @@ static BUSY: AtomicBool = AtomicBool::new(false);
 static WAITED_FOR: AtomicUsize = AtomicUsize::new(0);
 static REQUEST: Request = Request(UnsafeCell::new(None));
 
-/// A panic wants every other processor to stand still.
-static STOPPING: AtomicBool = AtomicBool::new(false);
+/// The processor that wants every other to stand still, for its panic.
+static STOPPER: AtomicUsize = AtomicUsize::new(NOBODY);
+const NOBODY: usize = usize::MAX;
 static STOPPED: AtomicUsize = AtomicUsize::new(0);
 /// Translations forgotten at another's request, all processors together.
 static SHOT_DOWN: AtomicU64 = AtomicU64::new(0);
@@ -116,25 +117,29 @@ pub fn pages_shot_down() -> u64 {
     SHOT_DOWN.load(Ordering::Relaxed)
 }
 
-/// Stops all other processors for good, by NMI, since they may have interrupts off. Tells how many have stopped in time.
+/// Stops all other processors for good, by NMI, since they may have interrupts off. Tells how many have stopped in time. Only
+/// those that are known are asked: one that came too late to be used could not take an NMI.
 pub fn stop_others() -> usize {
-    let others = percpu::count().saturating_sub(1);
-    STOPPING.store(true, Ordering::Release);
-    if others > 0 {
-        apic::send_nmi(Destination::AllButSelf);
-        for _ in 0..PATIENCE_TO_STOP {
-            if STOPPED.load(Ordering::Acquire) >= others {
-                break;
-            }
-            spin_loop();
+    let this = percpu::current().number();
+    STOPPER.store(this, Ordering::Release);
+    let mut others = 0;
+    for cpu in percpu::all().filter(|cpu| cpu.number() != this) {
+        apic::send_nmi(Destination::One(cpu.apic_id()));
+        others += 1;
+    }
+    for _ in 0..PATIENCE_TO_STOP {
+        if STOPPED.load(Ordering::Acquire) >= others {
+            break;
         }
+        spin_loop();
     }
     STOPPED.load(Ordering::Acquire)
 }
 
 /// The NMI's answer to [`stop_others`].
 fn stop_if_asked() -> bool {
-    if STOPPING.load(Ordering::Acquire) {
+    let stopper = STOPPER.load(Ordering::Acquire);
+    if stopper != NOBODY && stopper != percpu::current().number() {
         STOPPED.fetch_add(1, Ordering::AcqRel);
         cpu::halt();
     }
