@@ -5,11 +5,14 @@ use super::thread::Thread;
 use crate::hw::percpu::{self, MAX_CPUS};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use logic::sched::balance::Loads;
 use logic::sched::{Load, RunQueue, TimerQueue};
 use logic::sync::{IrqLock, Rank};
 use spin::Once;
+
+/// No time at all, in nanoseconds.
+pub(super) const NEVER: u64 = u64::MAX;
 
 /// One processor.
 pub(super) struct Cpu {
@@ -26,6 +29,8 @@ pub(super) struct Cpu {
     pub(super) left: IrqLock<Option<(Arc<Thread>, Disposition)>>,
     /// Somebody else should run; asked at the end of an interrupt.
     pub(super) preempt: AtomicBool,
+    /// What the timer is set to, [`NEVER`] if to nothing. Only this processor touches it, with interrupts off.
+    pub(super) armed: AtomicU64,
     queued: AtomicUsize,
     is_idle: AtomicBool,
 }
@@ -43,6 +48,7 @@ pub(super) fn add(number: usize, idle: Arc<Thread>) -> &'static Cpu {
             idle,
             left: IrqLock::new(Rank::Current, None),
             preempt: AtomicBool::new(false),
+            armed: AtomicU64::new(NEVER),
             queued: AtomicUsize::new(0),
             is_idle: AtomicBool::new(true),
         })

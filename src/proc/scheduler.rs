@@ -6,7 +6,7 @@
 //!
 //! Interrupt handlers only wake and say that somebody should be preempted; that happens at the end of the interrupt.
 
-use super::cpus::{self, Cpu};
+use super::cpus::{self, Cpu, NEVER};
 use super::thread::{Priority, Thread};
 use crate::hw::apic::{self, Destination};
 use crate::hw::context::{self, Context};
@@ -316,6 +316,7 @@ fn idle_taker(cpu: &Cpu, queue: &RunQueue<Thread>) -> Option<&'static Cpu> {
 /// The timer's interrupt: wakes whose time has come, and ends turns.
 fn on_timer() {
     let Some(cpu) = cpus::this() else { return };
+    cpu.armed.store(NEVER, Ordering::Relaxed);
     let now = clock::now().nanoseconds();
     loop {
         let due = cpu.timers.lock().expire(now);
@@ -326,11 +327,15 @@ fn on_timer() {
     clock::refine();
 }
 
-/// Sets this processor's timer to whatever comes first, a sleep's end or a turn's.
+/// Sets this processor's timer to whatever comes first, a sleep's end or a turn's. A timer that is set to that already is left
+/// alone: set again at each switch, one that is just about to go off would never do it among threads that switch fast.
 fn rearm(cpu: &Cpu) {
     let slice_end = cpu.queue.lock().slice_end();
     let deadline = cpu.timers.lock().next_deadline();
-    timer::arm(slice_end.into_iter().chain(deadline).min().map(Instant::from_nanoseconds));
+    let next = slice_end.into_iter().chain(deadline).min();
+    if cpu.armed.swap(next.unwrap_or(NEVER), Ordering::Relaxed) != next.unwrap_or(NEVER) {
+        timer::arm(next.map(Instant::from_nanoseconds));
+    }
 }
 
 /// At the end of each interrupt, on the stack of what was interrupted.

@@ -26,6 +26,8 @@ pub const TESTS: &[Test] = &[
     Test { name: "threads-ping-pong-two", run: ping_pong_on_two_processors },
     Test { name: "threads-wake-storm", run: wakes_from_everywhere_are_seen },
     Test { name: "threads-time-outs", run: time_outs_swallow_no_wake_up },
+    Test { name: "threads-yield", run: yielding_is_fair },
+    Test { name: "threads-weights", run: nice_threads_get_less },
     Test { name: "threads-preemption", run: spinners_are_preempted },
     Test { name: "threads-urgent", run: urgent_spinners_starve_nobody },
     Test { name: "threads-spreading", run: spinners_spread_over_idle_processors },
@@ -283,31 +285,32 @@ fn time_outs_swallow_no_wake_up() -> Outcome {
     Ok(())
 }
 
+/// Threads that only give way to each other take turns: while one has had many, no other has had few.
 fn yielding_is_fair() -> Outcome {
-    let go = Arc::new((AtomicBool::new(false), WaitQueue::new()));
+    const THREADS: usize = 4;
+    const TURNS: usize = 5000;
+    let table = Arc::new((AtomicUsize::new(0), [const { AtomicUsize::new(0) }; THREADS]));
     let cpu = processors() - 1;
     let mut threads = Vec::new();
-    for _ in 0..4 {
-        let go = go.clone();
+    for me in 0..THREADS {
+        let table = table.clone();
         let work = move || {
-            wait_until(&go.1, None, || go.0.load(SeqCst));
-            // Long enough for what each has in hand from before to be used up.
-            let end = after(Duration::from_millis(500));
-            let mut yields = 0_usize;
-            while crate::hw::clock::now() < end {
-                yields += 1;
+            let (ready, turns) = &*table;
+            ready.fetch_add(1, SeqCst);
+            while ready.load(SeqCst) < THREADS {
                 scheduler::yield_now();
             }
-            yields
+            for _ in 0..TURNS {
+                turns[me].fetch_add(1, SeqCst);
+                scheduler::yield_now();
+            }
+            // What the one that ends first sees of the others.
+            turns.iter().map(|turns| turns.load(SeqCst)).min()
         };
         threads.push(spawn_on(CpuSet::only(cpu), "polite", Priority::NORMAL, work).map_err(no_memory)?);
     }
-    go.0.store(true, SeqCst);
-    go.1.wake_all();
-    let yields: Vec<usize> = threads.into_iter().map(JoinHandle::join).collect();
-    let (least, most) = (yields.iter().min(), yields.iter().max());
-    // A host that stops the machine for a moment takes it from whoever runs.
-    check!(least.map(|least| least * 10) >= most.copied(), "in the same time, they have yielded {yields:?} times");
+    let least = threads.into_iter().filter_map(JoinHandle::join).min();
+    check!(least >= Some(TURNS / 10), "one ended when another had yielded {least:?} times");
     Ok(())
 }
 
