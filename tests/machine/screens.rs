@@ -5,6 +5,11 @@ use crate::{boot_to_ready, expect_ready};
 
 const FRAMEBUFFER: Mode = Mode::Graphics { width: 1024, height: 768 };
 
+/// Text without its blanks: where the screen's edge breaks a line, they may be lost.
+fn inked(text: &str) -> String {
+    text.split_whitespace().collect()
+}
+
 /// Every line from the kernel's first to `ready` stands on the screen, in the same order.
 #[track_caller]
 fn screen_repeats_the_serial_line(machine: &mut Machine, mode: Mode) {
@@ -12,11 +17,12 @@ fn screen_repeats_the_serial_line(machine: &mut Machine, mode: Mode) {
     assert_eq!(screen.mode, mode, "{screen}");
     let log = machine.serial_log();
     let kernel_log = &log[log.find("Eres OS ").expect("a first line")..];
-    let shown = screen.unwrapped();
+    let shown = inked(&screen.unwrapped());
     let mut rest = shown.as_str();
     for line in kernel_log.lines() {
-        let at = rest.find(line).unwrap_or_else(|| panic!("{line:?} is not (there) on the screen:\n{screen}"));
-        rest = &rest[at + line.len()..];
+        let ink = inked(line);
+        let at = rest.find(&ink).unwrap_or_else(|| panic!("{line:?} is not (there) on the screen:\n{screen}"));
+        rest = &rest[at + ink.len()..];
     }
 }
 
