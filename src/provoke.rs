@@ -3,14 +3,22 @@
 
 use crate::drivers::console;
 use crate::hw;
+use crate::hw::{clock, heap, percpu};
+use crate::proc::{Priority, thread, timer};
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
 use logic::boot::BootInfo;
+use logic::sched::CpuSet;
 
 /// What can be provoked, and how.
-const FAULTS: [(&str, fn()); 10] = [
+const FAULTS: [(&str, fn()); 13] = [
     ("panic", panic_alone),
     ("deep", deep::panic),
     ("panic-in-lock", panic_in_lock),
+    ("panic-in-heap", panic_in_heap),
+    ("panic-in-interrupt", panic_in_interrupt),
+    ("panic-beside-lock", panic_beside_lock),
     ("panic-in-panic", panic_in_panic),
     ("fault", hw::provoke::invalid_opcode),
     ("null", hw::provoke::read_null),
@@ -47,6 +55,47 @@ fn panic_alone() {
 
 fn panic_in_lock() {
     console::while_locked(|| panic!("provoked with the locks of console and log held"));
+}
+
+fn panic_in_heap() {
+    heap::while_locked(|| panic!("provoked with the lock of the heap held"));
+}
+
+fn panic_in_interrupt() {
+    let soon = clock::now().after(Duration::from_millis(1));
+    let call = timer::call_at(soon, || panic!("provoked in the handler of an interrupt"));
+    while call.is_ok() {
+        core::hint::spin_loop();
+    }
+}
+
+/// The last processor holds the locks of console and log for ever, and this one panics.
+fn panic_beside_lock() {
+    static HELD: AtomicBool = AtomicBool::new(false);
+    let hold = || {
+        console::while_locked(|| {
+            HELD.store(true, Ordering::Release);
+            loop {
+                core::hint::spin_loop();
+            }
+        });
+    };
+    let last = percpu::count() - 1;
+    let panic = move || {
+        while !HELD.load(Ordering::Acquire) {
+            core::hint::spin_loop();
+        }
+        panic!("provoked while another processor holds the locks of console and log")
+    };
+    if last == 0 {
+        log::warn!("provoke=panic-beside-lock takes two processors");
+        return;
+    }
+    let threads = [
+        thread::spawn_on(CpuSet::only(0), "panics", Priority::NORMAL, panic),
+        thread::spawn_on(CpuSet::only(last), "holds", Priority::NORMAL, hold),
+    ];
+    threads.into_iter().flatten().for_each(thread::JoinHandle::join);
 }
 
 fn panic_in_panic() {

@@ -65,6 +65,11 @@ pub fn describe(address: VirtAddr) -> Option<Place> {
     TAKEN.lock().describe(address)
 }
 
+/// The same without waiting: `None` too if somebody is changing the areas.
+pub(super) fn try_describe(address: VirtAddr) -> Option<Place> {
+    TAKEN.try_lock()?.describe(address)
+}
+
 /// Calls `visit` for each area, under the lock.
 #[cfg(feature = "selftest")]
 pub(super) fn visit(visit: impl FnMut(&Area)) {

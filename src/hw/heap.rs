@@ -129,6 +129,12 @@ pub fn size() -> u64 {
     paging_end() - HEAP.start
 }
 
+/// Calls `action` while the heap is locked, as it is while it is changed.
+pub fn while_locked(action: impl FnOnce()) {
+    let _talc = TALC.lock();
+    action();
+}
+
 /// Makes sure that the heap has room for one more object of `bytes` bytes: for callers whose objects are made by functions that
 /// cannot fail. Another processor may take the room first, so this is as good as certain, not certain.
 ///

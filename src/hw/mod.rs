@@ -23,6 +23,7 @@ mod ioapic;
 pub mod ipi;
 pub mod irq;
 pub mod lock;
+mod machine_check;
 pub mod mmio;
 pub mod paging;
 pub mod percpu;

@@ -4,11 +4,12 @@ use super::areas::OutOfMemory;
 use super::gdt::EXCEPTION_STACKS;
 use super::percpu::PerCpu;
 use super::stacks::KernelStack;
-use super::{cpu, frames, paging, percpu, trap};
+use super::{cpu, frames, machine_check, paging, percpu, trap};
 use core::cell::UnsafeCell;
 use core::ops::Range;
 use logic::boot::BootInfo;
 use logic::boot::memory_map::MemoryKind;
+use logic::machine_check::Report;
 use logic::sync::install_rank_hook;
 use x86_64::VirtAddr;
 
@@ -62,6 +63,7 @@ pub fn finish(info: &BootInfo) {
         log::warn!("no memory for guarded exception stacks");
         return;
     }
+    machine_check::init_this_cpu(tell_earlier_error);
     let information = info.memory.regions().iter().filter(|region| region.kind == MemoryKind::BootInformation);
     let information = information.map(|region| region.start..region.end);
     for range in paging::give_up_start_up_memory().into_iter().chain(information) {
@@ -92,4 +94,10 @@ pub(super) fn further_cpu(this: &'static PerCpu, stack: Range<VirtAddr>, excepti
     unsafe { this.segments().load(exceptions) };
     trap::load();
     cpu::protect();
+    machine_check::init_this_cpu(tell_earlier_error);
+}
+
+/// A bank keeps what it reported over a reset.
+fn tell_earlier_error(report: Report) {
+    log::warn!("machine check before this start: {report}");
 }

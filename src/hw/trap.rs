@@ -2,10 +2,11 @@
 //! in a silent reset, unless `fixup` expected it.
 
 use super::lock::Panicking;
-use super::{fixup, gdt, irq, percpu};
+use super::{areas, fixup, gdt, irq, machine_check, percpu};
 use core::fmt;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
+use logic::page_fault::PageFault;
 use spin::Once;
 use x86_64::VirtAddr;
 use x86_64::registers::control::Cr2;
@@ -48,6 +49,7 @@ const STUB_BYTES: u64 = 16;
 pub(super) const GUARD_BYTES: u64 = 4096;
 const NMI: u64 = 2;
 const DOUBLE_FAULT: u64 = 8;
+const PAGE_FAULT: u64 = 14;
 const MACHINE_CHECK: u64 = 18;
 const FIRST_INTERRUPT: u64 = 32;
 
@@ -147,13 +149,39 @@ fn fatal(frame: &TrapFrame) -> ! {
     // The first counts: others may come on other processors, or while it is reported.
     let _ =
         FATAL.compare_exchange(ptr::null_mut(), ptr::from_ref(frame).cast_mut(), Ordering::Relaxed, Ordering::Relaxed);
-    let TrapFrame { vector, error_code, .. } = frame;
-    let why = match vector {
-        8 | 14 if in_guard_page(Cr2::read_raw()) => ": the stack is full",
-        14 => page_fault_words(*error_code),
-        _ => "",
-    };
-    panic!("exception {vector}, {}{why}", name(*vector))
+    let vector = frame.vector;
+    panic!(
+        "exception {vector}, {}{}",
+        name(vector),
+        Why { vector, error_code: frame.error_code, address: Cr2::read_raw() }
+    )
+}
+
+/// What is known of an exception beside its name, with a colon before it.
+struct Why {
+    vector: u64,
+    error_code: u64,
+    /// CR2.
+    address: u64,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, output: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { vector, error_code, address } = *self;
+        match vector {
+            DOUBLE_FAULT | PAGE_FAULT if in_guard_page(address) => output.write_str(": the stack is full"),
+            PAGE_FAULT => {
+                write!(output, ": {}", PageFault { address, error_code })?;
+                // Whoever has the list of areas may be what was interrupted.
+                match areas::try_describe(VirtAddr::new_truncate(address)) {
+                    Some(place) => write!(output, ", {place}"),
+                    None => Ok(()),
+                }
+            }
+            MACHINE_CHECK => machine_check::worst().map_or(Ok(()), |report| write!(output, ": {report}")),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl fmt::Display for TrapFrame {
@@ -194,18 +222,6 @@ impl fmt::Display for TrapFrame {
 fn in_guard_page(address: u64) -> bool {
     let bottom = percpu::current().stack().start;
     (bottom.saturating_sub(GUARD_BYTES)..bottom).contains(&address)
-}
-
-/// SDM volume 3 section 4.7: bit 0 present, bit 1 write, bit 4 instruction fetch.
-fn page_fault_words(error_code: u64) -> &'static str {
-    match (error_code & 0b1_0000 != 0, error_code & 0b10 != 0, error_code & 1 != 0) {
-        (true, _, true) => ": executed what is not executable",
-        (true, _, false) => ": executed where nothing is mapped",
-        (false, true, true) => ": wrote to what is read-only",
-        (false, true, false) => ": wrote where nothing is mapped",
-        (false, false, true) => ": read what is protected",
-        (false, false, false) => ": read where nothing is mapped",
-    }
 }
 
 /// SDM volume 3 table 7-1 and AMD APM volume 2 table 8-1.

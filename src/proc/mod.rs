@@ -4,6 +4,7 @@ mod cpus;
 pub mod mutex;
 pub mod scheduler;
 pub mod thread;
+pub mod timer;
 pub mod wait;
 
 pub use thread::{Priority, spawn};

@@ -18,7 +18,7 @@ use core::fmt::Write;
 use core::sync::atomic::Ordering;
 use logic::acpi::Platform;
 use logic::boot::BootInfo;
-use logic::sched::{CpuSet, Outgoing, Reason, RunQueue, balance};
+use logic::sched::{CpuSet, Outgoing, Reason, RunQueue, Timer, balance};
 use logic::sync::interrupts::InterruptsOff;
 use logic::sync::park::{AfterSwitch, Wakeup};
 use logic::sync::rank::assert_none_held;
@@ -146,21 +146,21 @@ pub(super) fn begin() {
     interrupts::enable();
 }
 
-/// Has `thread`, which runs this, woken at `deadline`.
-pub(super) fn set_timer(thread: &Thread, deadline: Instant) {
+/// Has `timer`, which is set nowhere else, go off at `deadline` on this processor.
+pub(super) fn set_timer(timer: &Arc<Timer>, deadline: Instant) {
     let _here = InterruptsOff::new();
     let cpu = cpus::this().expect("threads run on processors that take part");
-    let is_first = cpu.timers.lock().insert(&thread.timer, deadline.nanoseconds());
+    let is_first = cpu.timers.lock().insert(timer, deadline.nanoseconds());
     if is_first {
         rearm(cpu);
     }
 }
 
 /// Forgets what [`set_timer`] asked for, if it has not happened yet.
-pub(super) fn cancel_timer(thread: &Thread) {
+pub(super) fn cancel_timer(timer: &Arc<Timer>) {
     // The timer stays where it was set; only firing takes it out.
-    if let Some(cpu) = thread.timer.queue().and_then(cpus::get) {
-        cpu.timers.lock().cancel(&thread.timer);
+    if let Some(cpu) = timer.queue().and_then(cpus::get) {
+        cpu.timers.lock().cancel(timer);
     }
 }
 

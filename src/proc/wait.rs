@@ -26,7 +26,7 @@ pub fn wait_until(queue: &WaitQueue, deadline: Deadline, mut condition: impl FnM
     }
     let this = scheduler::current();
     if let Some(deadline) = deadline {
-        scheduler::set_timer(&this, deadline);
+        scheduler::set_timer(&this.timer, deadline);
     }
     let outcome = loop {
         this.park.prepare();
@@ -42,7 +42,7 @@ pub fn wait_until(queue: &WaitQueue, deadline: Deadline, mut condition: impl FnM
         scheduler::park(&this);
     };
     if deadline.is_some() {
-        scheduler::cancel_timer(&this);
+        scheduler::cancel_timer(&this.timer);
     }
     outcome
 }

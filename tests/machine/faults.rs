@@ -2,16 +2,20 @@
 
 use crate::boot_to_ready;
 use crate::harness::{ComposedImage, Machine, Mode};
+use serde_json::json;
 use std::time::Duration;
 
 /// What `provoke=fault` ends in, with words that must be among the last.
-const FAULTS: [(&str, &str); 7] = [
+const FAULTS: [(&str, &str); 10] = [
     ("panic", "provoked by the command line"),
     ("panic-in-lock", "provoked with the locks of console and log held"),
+    ("panic-in-heap", "provoked with the lock of the heap held"),
+    ("panic-in-interrupt", "provoked in the handler of an interrupt"),
+    ("panic-beside-lock", "provoked while another processor holds the locks of console and log"),
     ("fault", "exception 6, invalid opcode"),
-    ("null", "exception 14, page fault: read where nothing is mapped"),
-    ("write-text", "exception 14, page fault: wrote to what is read-only"),
-    ("run-data", "exception 14, page fault: executed what is not executable"),
+    ("null", "exception 14, page fault: read 0x0, where nothing is mapped (a null pointer)"),
+    ("write-text", "exception 14, page fault: wrote to 0xffffffff80"),
+    ("run-data", "exception 14, page fault: executed 0xffffffff80"),
     ("stack", "exception 8, double fault: the stack is full"),
 ];
 
@@ -19,7 +23,7 @@ const FAULTS: [(&str, &str); 7] = [
 fn a_kernel_that_fails_says_where_and_why_and_stops() {
     for (fault, words) in FAULTS {
         let image = ComposedImage::new(&["--command-line", &format!("provoke={fault}")]);
-        let mut machine = Machine::image(&image.path()).boot();
+        let mut machine = Machine::image(&image.path()).cpus(2).boot();
         machine.expect_line("kernel panic at src/");
         machine.expect_line(words);
         machine.expect_on_screen("kernel panic at src/");
@@ -27,6 +31,57 @@ fn a_kernel_that_fails_says_where_and_why_and_stops() {
         machine.expect_stays_up(Duration::from_millis(500));
         assert!(machine.line("ready").is_none(), "it went on after {fault}");
     }
+}
+
+#[test]
+fn a_page_fault_says_what_was_done_and_why_that_was_wrong() {
+    for (fault, reason) in [("write-text", "which is read-only"), ("run-data", "which is not executable")] {
+        let image = ComposedImage::new(&["--command-line", &format!("provoke={fault}")]);
+        let mut machine = Machine::image(&image.path()).boot();
+        let line = machine.expect_line("page fault: ").text;
+        assert!(line.ends_with(reason), "{line}");
+    }
+}
+
+#[test]
+fn a_non_maskable_interrupt_that_nobody_sent_is_told() {
+    let mut machine = boot_to_ready(Machine::raw().cpus(2));
+    machine.qmp("inject-nmi", json!({}));
+    machine.expect_line("kernel panic at src/hw/trap.rs:");
+    machine.expect_line("exception 2, non-maskable interrupt");
+    machine.expect_on_screen("exception 2, non-maskable interrupt");
+    machine.expect_stays_up(Duration::from_millis(500));
+}
+
+/// Has the hardware of CPU `cpu` report an uncorrected error of its memory (QEMU's monitor, `mce`).
+fn break_memory(machine: &mut Machine, cpu: u32) {
+    let command = format!("mce {cpu} 3 0xb600000000000090 0x5 0x12340000 0x0");
+    machine.qmp("human-monitor-command", json!({ "command-line": command }));
+}
+
+#[test]
+fn hardware_that_reports_its_failure_is_quoted() {
+    for cpu in [0, 1] {
+        let mut machine = boot_to_ready(Machine::raw().cpus(2));
+        break_memory(&mut machine, cpu);
+        let words = "exception 18, machine check: uncorrected memory controller error at 0x12340000 (bank 3, status ";
+        let line = machine.expect_line_where("a panic's first line", |line| line.starts_with("kernel panic at ")).text;
+        assert!(line.ends_with(&format!(" on CPU {cpu}")), "{line}");
+        machine.expect_line(words);
+        machine.expect_on_screen(words);
+        machine.expect_stays_up(Duration::from_millis(500));
+    }
+}
+
+#[test]
+fn what_the_hardware_reported_before_a_reset_is_told_after_it() {
+    let mut machine = boot_to_ready(Machine::raw().argument("-action").argument("reboot=reset"));
+    break_memory(&mut machine, 0);
+    machine.expect_line("exception 18, machine check: ");
+    machine.qmp("system_reset", json!({}));
+    machine.expect_line("Eres OS ");
+    machine.expect_line("warning: machine check before this start: uncorrected memory controller error");
+    machine.expect_line_where("the line `ready`", |line| line == "ready");
 }
 
 /// Fails unless some of `lines` hold these words, in this order.
@@ -139,7 +194,7 @@ fn without_nx_data_can_run_and_code_still_cannot_be_written() {
     boot_to_ready(Machine::image(&image.path()).cpu("qemu64,-nx"));
     let image = ComposedImage::new(&["--command-line", "provoke=write-text"]);
     let mut machine = Machine::image(&image.path()).cpu("qemu64,-nx").boot();
-    machine.expect_line("page fault: wrote to what is read-only");
+    assert!(machine.expect_line("page fault: wrote to 0x").text.ends_with("which is read-only"));
 }
 
 #[test]
