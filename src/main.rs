@@ -44,13 +44,20 @@ extern "C" fn kernel_main(information: u32, entry_tsc: u64) -> ! {
     hw::irq::init(platform);
     hw::clock::add_references(platform);
     hw::startup::finish(info);
+    hw::startup::leave_boot_stack(info, kernel_main_on_its_own_stack)
+}
+
+/// What the boot processor goes on with, until it is idle.
+extern "C" fn kernel_main_on_its_own_stack(info: &'static BootInfo) -> ! {
+    hw::startup::give_up_boot_stack();
+    let platform = hw::acpi::platform();
     report(info);
     hw::clock::start(platform);
     hw::timer::begin();
     hw::timer::init_bsp();
     hw::ipi::init();
     proc::scheduler::start_boot_cpu();
-    let main = proc::spawn("main", proc::Priority::NORMAL, || main_thread(info));
+    let main = proc::spawn("main", proc::Priority::NORMAL, move || main_thread(info));
     if main.is_err() {
         stop(info.display, &"E38 there is not enough memory for the first thread");
     }

@@ -12,8 +12,6 @@ use logic::symbols::{Name, SymbolTable};
 
 unsafe extern "C" {
     // Of linker.ld: only their addresses mean anything.
-    static __boot_stack_bottom: u8;
-    static __boot_stack_top: u8;
     static __text_start: u8;
     static __text_end: u8;
     static __symbols_start: u8;
@@ -72,8 +70,7 @@ fn symbols() -> Option<SymbolTable<'static>> {
 /// The one place that knows which memory is a stack: the bounds of the one that `address` lies in. No lock is taken.
 fn stack_bounds(address: u64) -> Option<Range<u64>> {
     let current = percpu::current();
-    let boot_stack = addresses(&raw const __boot_stack_bottom, &raw const __boot_stack_top);
-    [boot_stack, current.stack()].into_iter().chain(current.exception_stacks()).find(|stack| stack.contains(&address))
+    core::iter::once(current.stack()).chain(current.exception_stacks()).find(|stack| stack.contains(&address))
 }
 
 fn addresses(start: *const u8, end: *const u8) -> Range<u64> {

@@ -17,7 +17,11 @@ static INFORMATION: Once<BootInfo> = Once::new();
 unsafe extern "C" {
     // Of linker.ld: only their addresses mean anything.
     static __boot_start: u8;
+    static __kernel_start: u8;
     static __kernel_end: u8;
+    static __init_start: u8;
+    static __init_end: u8;
+    static __bss_end: u8;
 }
 
 /// Parses the structure at physical address `address` the first time, answers the same ever after.
@@ -54,10 +58,10 @@ fn structure(address: u32) -> Result<&'static [u8], BootError> {
     Ok(unsafe { slice::from_raw_parts(start, size as usize) })
 }
 
-/// Bytes of memory that the kernel's image takes, its .bss and boot stack included.
+/// Bytes of memory that the kernel's image takes for good: what only starting needs is not counted.
 pub fn image_bytes() -> u64 {
-    let kernel = kernel();
-    kernel.end - kernel.start
+    let bytes = |start: *const u8, end: *const u8| end.addr() as u64 - start.addr() as u64;
+    bytes(&raw const __kernel_start, &raw const __bss_end) - bytes(&raw const __init_start, &raw const __init_end)
 }
 
 /// Physical addresses of the kernel with its .bss and boot stack.

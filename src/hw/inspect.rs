@@ -18,7 +18,6 @@ unsafe extern "C" {
     static __init_start: u8;
     static __init_end: u8;
     static __bss_end: u8;
-    static __boot_stack_bottom: u8;
     static __boot_stack_top: u8;
 }
 
@@ -34,8 +33,8 @@ pub struct Section {
     pub executable: bool,
 }
 
-/// The kernel's image, piece by piece. Between `.bss` and the boot stack, and where memory was only for starting, is nothing.
-pub fn sections() -> [Section; 5] {
+/// The kernel's image, piece by piece. Where memory was only for starting is nothing.
+pub fn sections() -> [Section; 4] {
     let range = |start: *const u8, end: *const u8| start.addr() as u64..end.addr() as u64;
     let data = |name, range| Section { name, range, writable: true, executable: false };
     [
@@ -53,13 +52,13 @@ pub fn sections() -> [Section; 5] {
         },
         data(".data", range(&raw const __data_start, &raw const __init_start)),
         data(".bss", range(&raw const __init_end, &raw const __bss_end)),
-        data("the boot stack", range(&raw const __boot_stack_bottom, &raw const __boot_stack_top)),
     ]
 }
 
-/// What only starting needed.
-pub fn start_up_memory() -> Range<u64> {
-    (&raw const __init_start).addr() as u64..(&raw const __init_end).addr() as u64
+/// What only starting needed: tables and stacks, and the stack that the kernel began on with the page below it.
+pub fn start_up_memory() -> [Range<u64>; 2] {
+    let range = |start: *const u8, end: *const u8| start.addr() as u64..end.addr() as u64;
+    [range(&raw const __init_start, &raw const __init_end), range(&raw const __bss_end, &raw const __boot_stack_top)]
 }
 
 /// The direct map's address of a physical address, mapped or not.

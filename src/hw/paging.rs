@@ -2,7 +2,7 @@
 //!
 //! - the direct map shows all RAM, not executable, in the largest pages there are; the kernel's code and constants read-only;
 //! - the kernel's virtual addresses hold the heap and the areas (stacks, device memory), page by page as they are wanted;
-//! - the image is mapped by section; below its stack, and at every address of the lower half, is nothing.
+//! - the image is mapped by section; behind it, and at every address of the lower half, is nothing.
 //!
 //! The tables of levels 4 and, above the half, 3 stay for ever, so that other address spaces can share them by copying level 4.
 
@@ -282,6 +282,13 @@ pub(super) fn give_up_start_up_memory() -> [Range<u64>; 2] {
     // The entry's addresses are physical: it ran before the kernel's were mapped.
     let entry = (&raw const __boot_start).addr() as u64..(&raw const __boot_end).addr() as u64;
     [init.start.as_u64() - KERNEL_BASE..init.end.as_u64() - KERNEL_BASE, entry]
+}
+
+/// Unmaps the stack that the kernel began on, and answers where in physical memory it is, the page below it included.
+pub(super) fn give_up_boot_stack() -> Range<u64> {
+    let stack = VirtAddr::from_ptr(&raw const __boot_stack_bottom)..VirtAddr::from_ptr(&raw const __boot_stack_top);
+    unmap(stack.clone(), false);
+    (&raw const __bss_end).addr() as u64 - KERNEL_BASE..stack.end.as_u64() - KERNEL_BASE
 }
 
 /// Changes the tables. What a failed change had linked and unlinked again, a processor may have seen, so all forget everything

@@ -5,6 +5,7 @@ use super::gdt::EXCEPTION_STACKS;
 use super::percpu::PerCpu;
 use super::stacks::KernelStack;
 use super::{cpu, frames, machine_check, paging, percpu, trap};
+use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::ops::Range;
 use logic::boot::BootInfo;
@@ -36,7 +37,7 @@ static EARLY_STACKS: [Stack; EXCEPTION_STACKS] =
     [const { Stack(UnsafeCell::new([0; EARLY_STACK_BYTES])) }; EXCEPTION_STACKS];
 
 unsafe extern "C" {
-    // Of linker.ld: bounds of the stack that `kernel_main` runs on.
+    // Of linker.ld: bounds of the stack that `kernel_main` begins on.
     static __boot_stack_bottom: u8;
     static __boot_stack_top: u8;
 }
@@ -66,10 +67,35 @@ pub fn finish(info: &BootInfo) {
     machine_check::init_this_cpu(tell_earlier_error);
     let information = info.memory.regions().iter().filter(|region| region.kind == MemoryKind::BootInformation);
     let information = information.map(|region| region.start..region.end);
-    for range in paging::give_up_start_up_memory().into_iter().chain(information) {
-        if let Err(error) = frames::reclaim(range.clone()) {
-            log::warn!("memory at {:#x} cannot be reclaimed: {error:?}", range.start);
-        }
+    paging::give_up_start_up_memory().into_iter().chain(information).for_each(reclaim);
+}
+
+/// Goes on with `next(info)` on a stack like any thread's, so that the larger one that only starting needed becomes free. Called by
+/// the boot processor once memory is managed. Without memory for a stack, it goes on where it is.
+pub fn leave_boot_stack(info: &'static BootInfo, next: extern "C" fn(&'static BootInfo) -> !) -> ! {
+    let Ok(stack) = KernelStack::new() else { next(info) };
+    let bottom = stack.bottom();
+    let top = stack.leak();
+    percpu::current().set_stack(bottom, top);
+    // SAFETY: the new stack is mapped, this processor's alone and stays; nothing on the old one is used any more, since neither
+    // `next` nor this returns. Pushing the return address leaves the stack as functions expect it.
+    unsafe {
+        asm!("mov rsp, {}", "xor ebp, ebp", "call {}", "ud2", in(reg) top.as_u64(), in(reg) next, in("rdi") info,
+            options(noreturn))
+    }
+}
+
+/// Makes the boot stack free memory if [`leave_boot_stack`] has left it.
+pub fn give_up_boot_stack() {
+    let bottom = VirtAddr::from_ptr(&raw const __boot_stack_bottom).as_u64();
+    if percpu::current().stack().start != bottom {
+        reclaim(paging::give_up_boot_stack());
+    }
+}
+
+fn reclaim(range: Range<u64>) {
+    if let Err(error) = frames::reclaim(range.clone()) {
+        log::warn!("memory at {:#x} cannot be reclaimed: {error:?}", range.start);
     }
 }
 

@@ -64,22 +64,15 @@ fn below_stacks() -> Outcome {
     Ok(())
 }
 
-/// Every stack of a processor, and of this thread, is among the areas or is the boot stack.
+/// Every stack of a processor, and of this thread, is among the areas.
 fn of_processors() -> Outcome {
     let stacks = stacks();
-    let [.., boot_stack] = inspect::sections();
     let is_guarded = |address: u64| stacks.iter().any(|stack| stack.range.contains(&address));
     let here = 0_u8;
     let here = (&raw const here).addr() as u64;
     check!(is_guarded(here), "this thread's stack at {here:#x} is not among the areas");
     for stack in inspect::cpu_stacks() {
-        check!(
-            is_guarded(stack.last) || boot_stack.range.contains(&stack.last),
-            "CPU {}: {} at {:#x} has no guard",
-            stack.cpu,
-            stack.what,
-            stack.last
-        );
+        check!(is_guarded(stack.last), "CPU {}: {} at {:#x} has no guard", stack.cpu, stack.what, stack.last);
     }
     Ok(())
 }
