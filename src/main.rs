@@ -5,7 +5,10 @@
 
 #![no_std]
 #![no_main]
-#![allow(dead_code, reason = "what drivers and programs to come will call, the self-tests alone call today")]
+#![cfg_attr(
+    not(feature = "selftest"),
+    allow(dead_code, reason = "what the self-tests alone call shows there if it is dead")
+)]
 
 extern crate alloc;
 

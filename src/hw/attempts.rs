@@ -68,6 +68,17 @@ pub fn floating_point_when_off() -> Attempt {
     outcome
 }
 
+/// Divides by 0 on the x87 unit, which tells at its next instruction (SDM volume 1 section 8.7).
+pub fn floating_point_error() -> Attempt {
+    /// The control word after FNINIT, but with division by zero not masked.
+    static CONTROL: u16 = 0x037b;
+    let _here = InterruptsOff::new();
+    let outcome = attempt!("fninit\nfldcw [{0}]\nfld1\nfldz\nfdivp\n2: fwait", in(reg) &raw const CONTROL);
+    // SAFETY: the kernel does not use the unit; this forgets the error.
+    unsafe { core::arch::asm!("fninit", options(nomem, nostack)) };
+    outcome
+}
+
 /// Calls an interrupt that has no gate: 15 is reserved.
 pub fn call_empty_gate() -> Attempt {
     attempt!("int 15")

@@ -73,6 +73,11 @@ pub(super) fn protect() {
     }
     // SAFETY: each bit is set only where the CPU has the feature; the kernel neither runs nor touches user pages.
     unsafe { Cr4::update(|flags| flags.insert(wanted)) };
+    if wanted.contains(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION) {
+        // The loader may have left the flag set that lifts SMAP.
+        // SAFETY: the instruction is there with SMAP, and clears that flag alone.
+        unsafe { core::arch::asm!("clac", options(nomem, nostack)) };
+    }
     // SAFETY: the kernel's page tables say truly what may be written.
     unsafe { Cr0::update(|flags| flags.insert(Cr0Flags::WRITE_PROTECT)) };
 }

@@ -2,7 +2,7 @@
 
 use super::areas;
 use super::percpu::{self, PerCpu};
-use super::{AREAS, DIRECT_MAP, HEAP, cpu};
+use super::{AREAS, DIRECT_MAP, HEAP, cpu, pit};
 use core::ops::Range;
 use logic::mem::areas::Purpose;
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
@@ -138,6 +138,11 @@ pub fn protections() -> [Protection; 7] {
         ("UMIP", has(raw_cpuid::ExtendedFeatures::has_umip), cr4.contains(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION)),
         ("caches", true, !cr0.intersects(Cr0Flags::CACHE_DISABLE | Cr0Flags::NOT_WRITE_THROUGH)),
     ]
+}
+
+/// Has the interval timer raise ISA interrupt 0, soon and once. Only where it is not the kernel's timer.
+pub fn raise_isa_0() {
+    pit::one_shot(1000);
 }
 
 /// This processor's page attribute table.

@@ -34,16 +34,6 @@ impl Registers {
         self.write(offset, value);
     }
 
-    /// Reads the register at byte `offset`, a multiple of 8, in one access.
-    pub fn read_u64(&self, offset: usize) -> u64 {
-        self.read(offset).unwrap_or(u64::MAX)
-    }
-
-    /// Writes the register at byte `offset`, a multiple of 8, in one access.
-    pub fn write_u64(&self, offset: usize, value: u64) {
-        self.write(offset, value);
-    }
-
     fn read<T: Copy>(&self, offset: usize) -> Option<T> {
         let register = self.register(offset)?;
         // SAFETY: `register` is aligned and inside the mapped registers, which hold any bits.

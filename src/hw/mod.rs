@@ -32,6 +32,8 @@ mod pit;
 mod pmtimer;
 pub mod port;
 pub mod power;
+#[cfg(feature = "selftest")]
+pub mod program_page;
 pub mod provoke;
 mod reference;
 mod rtc;

@@ -223,6 +223,16 @@ pub(super) fn map_device(start: VirtAddr, physical: PhysAddr, bytes: u64, cachin
     with_tables(|tables, live| tables.map(live, start, physical, bytes, mapping))
 }
 
+/// Maps one frame at `start`, among the programs' addresses, with `flags` beside what every page of a program has.
+///
+/// # Errors
+/// [`MapError`]; nothing is mapped then.
+#[cfg(feature = "selftest")]
+pub(super) fn map_for_programs(start: VirtAddr, frame: PhysFrame, flags: PageTableFlags) -> Result<(), MapError> {
+    let mapping = Mapping::cached(flags | PageTableFlags::USER_ACCESSIBLE);
+    with_tables(|tables, live| tables.map(live, start, frame.start_address(), FRAME_BYTES, mapping))
+}
+
 /// Unmaps `range` on every processor, and gives its frames back if `free`. No lock may be held.
 pub(super) fn unmap(range: Range<VirtAddr>, free: bool) {
     let mut start = range.start;

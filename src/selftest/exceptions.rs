@@ -1,12 +1,14 @@
 //! Exceptions arrive with the right number, error code and address, on every processor, and what was interrupted goes on.
 //!
 //! Not here, as they cannot be had: bound range (not in 64-bit mode), invalid TSS (no task switches), alignment check (only for
-//! programs), and an NMI that nobody asked for, which is a hardware failure and ends in a panic.
+//! programs), SIMD floating-point errors (QEMU raises none); and NMIs and machine checks, which are hardware failures and end in a
+//! panic (tests/machine/faults.rs has them).
 
 use super::{Outcome, Test, on_each_cpu};
 use crate::hw::attempts::{self, Attempt};
 use crate::hw::fixup::Fault;
 use crate::hw::inspect;
+use crate::hw::program_page::{ProgramPage, Right};
 use alloc::format;
 use x86_64::instructions::interrupts;
 
@@ -20,6 +22,7 @@ const SEGMENT_NOT_PRESENT: u64 = 11;
 const STACK_SEGMENT: u64 = 12;
 const GENERAL_PROTECTION: u64 = 13;
 const PAGE_FAULT: u64 = 14;
+const FLOATING_POINT: u64 = 16;
 
 /// Bits of a page fault's error code: SDM volume 3 section 4.7.
 const PRESENT: u64 = 1;
@@ -42,10 +45,13 @@ pub const TESTS: &[Test] = &[
         name: "exceptions-device-not-available",
         run: || each(attempts::floating_point_when_off, DEVICE_NOT_AVAILABLE, 0),
     },
+    Test { name: "exceptions-floating-point", run: || each(attempts::floating_point_error, FLOATING_POINT, 0) },
     Test { name: "exceptions-segments", run: segments },
     Test { name: "exceptions-general-protection", run: general_protection },
     Test { name: "exceptions-page-fault", run: page_faults },
     Test { name: "exceptions-page-fault-by-running", run: page_faults_by_running },
+    Test { name: "exceptions-of-smap", run: programs_memory_is_not_touched },
+    Test { name: "exceptions-of-smep", run: programs_code_is_not_run },
     Test { name: "exceptions-many", run: many },
 ];
 
@@ -116,10 +122,40 @@ fn page_faults() -> Outcome {
     })
 }
 
+/// Whether a protection is on.
+fn is_on(wanted: &str) -> bool {
+    inspect::protections().iter().any(|(name, _, on)| *name == wanted && *on)
+}
+
+/// With SMAP the kernel cannot read or write what is a program's; without it, it can, which shows that the page was there.
+fn programs_memory_is_not_touched() -> Outcome {
+    let page = ProgramPage::new(Right::Write).map_err(|error| format!("no page: {error:?}"))?;
+    let address = page.address();
+    on_each_cpu(move || {
+        if is_on("SMAP") {
+            expect_page_fault("reading a program's memory", attempts::read(address), PRESENT, address)?;
+            return expect_page_fault("writing to it", attempts::write(address), PRESENT | WRITE, address);
+        }
+        check_eq!(attempts::read(address), Ok(()));
+        check_eq!(attempts::write(address), Ok(()));
+        Ok(())
+    })
+}
+
+/// The same for SMEP and running.
+fn programs_code_is_not_run() -> Outcome {
+    let page = ProgramPage::new(Right::Run).map_err(|error| format!("no page: {error:?}"))?;
+    let (page, address) = (&page, page.address());
+    if is_on("SMEP") {
+        return expect_page_fault("running a program's code", page.run(), PRESENT | FETCH, address);
+    }
+    check_eq!(page.run(), Ok(()));
+    Ok(())
+}
+
 fn page_faults_by_running() -> Outcome {
     on_each_cpu(|| {
         // The processor tells of fetches only if it can forbid some: SDM volume 3 section 4.7.
-        let is_on = |wanted| inspect::protections().iter().any(|(name, _, on)| *name == wanted && *on);
         let fetch = if is_on("NX") || is_on("SMEP") { FETCH } else { 0 };
         expect_page_fault("running nothing", attempts::run_null(), fetch, 0)?;
         let (attempt, address) = attempts::run_data();

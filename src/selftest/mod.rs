@@ -2,7 +2,8 @@
 //! come after `ready`.
 //!
 //! `selftest=` on the command line takes beginnings of names, separated by commas: only those tests run. Tests that must end in
-//! a panic run only when named in full and alone; `selftest=list` names them, with the words that their panic must have.
+//! a panic run only when named in full and alone, and so do those that must fail, which test the runner; `selftest=list` names
+//! them, with the words that must come. `patience=` takes the seconds after which a test counts as hanging.
 //! The last line is `selftest: … passed, … failed`, and QEMU's `isa-debug-exit` device makes the outcome an exit code
 //! ([`Exit`]). A test that hangs is named by a watchdog; one that leaks memory is named too.
 
@@ -29,7 +30,9 @@ macro_rules! check_eq {
 
 mod exceptions;
 mod exhaustion;
+mod faulty;
 mod guards;
+mod interrupts;
 mod locks;
 mod mappings;
 mod memory;
@@ -80,6 +83,7 @@ const ROOMS: &[&[Test]] = &[
     memory::TESTS,
     exhaustion::TESTS,
     locks::TESTS,
+    interrupts::TESTS,
     processors::TESTS,
     timers::TESTS,
     threads::TESTS,
@@ -87,6 +91,14 @@ const ROOMS: &[&[Test]] = &[
 
 /// All tests that end in a panic.
 const FATAL_ROOMS: &[&[Fatal]] = &[guards::FATAL, locks::FATAL];
+
+/// A test that must fail, to see that the runner tells.
+pub struct Faulty {
+    /// The words that must come.
+    pub expect: &'static str,
+    /// Runs like any other.
+    pub test: Test,
+}
 
 /// Runs the tests that the command line asks for and switches the machine off.
 pub fn run(info: &'static BootInfo) -> ! {

@@ -1,5 +1,6 @@
 //! Runs the tests that are asked for, one after the other, and tells what became of each.
 
+use super::faulty::FAULTY;
 use super::{FATAL_ROOMS, Fatal, Outcome, ROOMS, Test};
 use crate::hw::power::{self, Exit};
 use crate::hw::{clock, frames, heap, stacks};
@@ -9,10 +10,10 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
 use logic::boot::BootInfo;
 
-/// After this, a test counts as hanging. Generous: emulated processors share a busy host.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// After so many seconds, a test counts as hanging. Generous: emulated processors share a busy host.
+const PATIENCE: u64 = 60;
 /// How often the watchdog looks.
-const WATCH: Duration = Duration::from_secs(5);
+const WATCH: Duration = Duration::from_secs(1);
 /// What a test has started may take so long to end and give its memory back.
 const SETTLE: Duration = Duration::from_secs(5);
 
@@ -22,7 +23,7 @@ const TABLE_REACH: [u64; 2] = [FRAME_BYTES << 9, FRAME_BYTES << 18];
 
 /// No test runs.
 const NONE: usize = usize::MAX;
-/// The test that runs, counted through all rooms, and when it began in nanoseconds.
+/// The test that runs, counted through all rooms and the faulty, and when it began in nanoseconds.
 static CURRENT: AtomicUsize = AtomicUsize::new(NONE);
 static BEGUN: AtomicU64 = AtomicU64::new(0);
 
@@ -35,10 +36,17 @@ pub fn run(info: &BootInfo) -> ! {
     if let Some(fatal) = FATAL_ROOMS.iter().copied().flatten().find(|fatal| fatal.name == wanted) {
         run_fatal(fatal);
     }
-    if proc::spawn("watchdog", Priority::Urgent, watch).is_err() {
+    let patience = info.command_line.value("patience").and_then(|seconds| seconds.parse().ok()).unwrap_or(PATIENCE);
+    if proc::spawn("watchdog", Priority::Urgent, move || watch(Duration::from_secs(patience))).is_err() {
         log::warn!("no memory for the watchdog");
     }
-    let is_wanted = |test: &Test| wanted.split(',').any(|beginning| test.name.starts_with(beginning));
+    let is_faulty = |test: &Test| FAULTY.iter().any(|faulty| faulty.test.name == test.name);
+    let is_wanted = |test: &Test| {
+        if is_faulty(test) {
+            return test.name == wanted;
+        }
+        wanted.split(',').any(|beginning| test.name.starts_with(beginning))
+    };
     let (mut passed, mut failed) = (0, 0);
     for (index, test) in all().enumerate().filter(|(_, test)| is_wanted(test)) {
         if run_one(index, test) { passed += 1 } else { failed += 1 }
@@ -48,7 +56,7 @@ pub fn run(info: &BootInfo) -> ! {
 }
 
 fn all() -> impl Iterator<Item = &'static Test> {
-    ROOMS.iter().copied().flatten()
+    ROOMS.iter().copied().flatten().chain(FAULTY.iter().map(|faulty| &faulty.test))
 }
 
 /// Whether it passed.
@@ -59,10 +67,10 @@ fn run_one(index: usize, test: &Test) -> bool {
     BEGUN.store(begun.nanoseconds(), Ordering::Release);
     CURRENT.store(index, Ordering::Release);
     let outcome = (test.run)();
+    CURRENT.store(NONE, Ordering::Release);
     // Whatever the outcome, the next test begins when this one has left.
     let leak = expect_free_frames(before);
     let outcome = outcome.and(leak);
-    CURRENT.store(NONE, Ordering::Release);
     let milliseconds = clock::now().since(begun).as_millis();
     match &outcome {
         Ok(()) => log::info!("test {}: ok ({milliseconds} ms)", test.name),
@@ -78,10 +86,13 @@ fn run_fatal(fatal: &Fatal) -> ! {
     leave(false)
 }
 
-/// Names all tests, those that end in a panic with their words.
+/// Names all tests, those that end in a panic or must fail with their words.
 fn list() -> ! {
-    for test in all() {
+    for test in ROOMS.iter().copied().flatten() {
         log::info!("test {}", test.name);
+    }
+    for faulty in FAULTY {
+        log::info!("faulty {}: {}", faulty.test.name, faulty.expect);
     }
     for fatal in FATAL_ROOMS.iter().copied().flatten() {
         log::info!("fatal {}: {}", fatal.name, fatal.expect);
@@ -90,12 +101,12 @@ fn list() -> ! {
 }
 
 /// Tells which test hangs.
-fn watch() {
+fn watch(patience: Duration) {
     loop {
         proc::sleep(WATCH);
         let Some(test) = all().nth(CURRENT.load(Ordering::Acquire)) else { continue };
         let running = clock::now().nanoseconds().saturating_sub(BEGUN.load(Ordering::Acquire));
-        if u128::from(running) > PATIENCE.as_nanos() {
+        if u128::from(running) > patience.as_nanos() {
             log::error!("test {}: HANGS", test.name);
             thread::for_each(|thread| log::error!("  thread {} is {}", thread.id(), thread.name()));
             leave(false);

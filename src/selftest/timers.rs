@@ -1,16 +1,19 @@
 //! Tests of sleeping and of waits with a deadline: never early, never lost, and no ticks while nothing is to be done.
 
 use super::tools::{Chance, after, eventually, no_memory, processors, room_for_threads};
-use super::{Outcome, Test};
+use super::{Outcome, Test, on_each_cpu};
 use crate::hw::{clock, irq};
 use crate::proc::thread::spawn_on;
+use crate::proc::timer::call_at;
 use crate::proc::{Outcome as Wait, Priority, scheduler, sleep, spawn, wait_until};
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use core::time::Duration;
 use logic::sched::CpuSet;
 use logic::sync::wait_queue::WaitQueue;
+use logic::sync::{IrqLock, Rank};
 use logic::time::Instant;
 
 /// All of them.
@@ -19,6 +22,8 @@ pub const TESTS: &[Test] = &[
     Test { name: "timers-deadlines", run: deadlines_past_and_far },
     Test { name: "timers-wake-first", run: a_wake_up_before_the_wait_counts },
     Test { name: "timers-order", run: sleepers_wake_in_order },
+    Test { name: "timers-strict-order", run: calls_come_in_order },
+    Test { name: "timers-called-off", run: calls_can_be_called_off },
     Test { name: "timers-cancel", run: a_wait_that_is_over_disturbs_nobody },
     Test { name: "timers-many", run: many_sleepers },
     Test { name: "timers-tickless", run: nothing_ticks_while_all_sleep },
@@ -127,6 +132,44 @@ fn sleepers_wake_in_order() -> Outcome {
         // Before, in the queue, and at the end: who is woken for nothing looks more often.
         check!(looks <= 3, "woken {looks} times for one deadline");
     }
+    Ok(())
+}
+
+/// Calls on one processor come in the order of their deadlines, those with the same one in the order of asking, and none comes early.
+fn calls_come_in_order() -> Outcome {
+    const CALLS: u64 = 200;
+    static CAME: IrqLock<Vec<(u64, u64, bool)>> = IrqLock::new(Rank::File, Vec::new());
+    let ask = || -> Outcome {
+        let base = after(Duration::from_millis(50));
+        *CAME.lock() = Vec::with_capacity(CALLS as usize);
+        let mut calls = Vec::new();
+        for number in 0..CALLS {
+            // In a wild order, each moment four times.
+            let step = number * 37 % (CALLS / 4);
+            let deadline = base.after(Duration::from_micros(step * 500));
+            let call = call_at(deadline, move || CAME.lock().push((step, number, clock::now() < deadline)));
+            calls.push(call.map_err(|error| error.to_string())?);
+        }
+        check!(eventually(|| CAME.lock().len() == CALLS as usize), "{} of {CALLS} calls came", CAME.lock().len());
+        let came = core::mem::take(&mut *CAME.lock());
+        check!(!came.iter().any(|(_, _, is_early)| *is_early), "a call came early: {came:?}");
+        check!(came.is_sorted_by_key(|(step, number, _)| (*step, *number)), "the calls came so: {came:?}");
+        Ok(())
+    };
+    on_each_cpu(ask)
+}
+
+fn calls_can_be_called_off() -> Outcome {
+    static CAME: AtomicUsize = AtomicUsize::new(0);
+    CAME.store(0, SeqCst);
+    let soon = after(Duration::from_millis(20));
+    let count = || _ = CAME.fetch_add(1, SeqCst);
+    let kept = call_at(soon, count).map_err(|error| error.to_string())?;
+    drop(call_at(soon, count).map_err(|error| error.to_string())?);
+    check!(eventually(|| CAME.load(SeqCst) > 0), "a call did not come");
+    sleep(Duration::from_millis(20));
+    check_eq!(CAME.load(SeqCst), 1);
+    drop(kept);
     Ok(())
 }
 

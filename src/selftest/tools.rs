@@ -1,6 +1,6 @@
 //! What the tests of threads and processors share.
 
-use crate::hw::{clock, frames, heap, percpu, stacks};
+use crate::hw::{clock, frames, percpu, stacks};
 use crate::proc::{self, sleep};
 use core::time::Duration;
 use logic::time::Instant;
@@ -41,26 +41,6 @@ pub fn spin(time: Duration) {
     while clock::now() < end {
         core::hint::spin_loop();
     }
-}
-
-/// Frames that are free or were given to the heap, with nothing kept for later use.
-pub fn memory() -> u64 {
-    stacks::drain_pool();
-    frames::drain_caches();
-    let heap = heap::size() / frames::FRAME_BYTES;
-    // A page table maps 512 frames of it.
-    frames::free_frames() + heap + heap.div_ceil(512)
-}
-
-/// The same once it has come back to `expected`, or when it does not in time: threads give their stacks back a moment after
-/// they were joined.
-pub fn settled_memory(expected: u64) -> u64 {
-    let mut now = memory();
-    eventually(|| {
-        now = memory();
-        now >= expected
-    });
-    now
 }
 
 /// How many threads this machine has room for, at most `most`.

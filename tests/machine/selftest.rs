@@ -5,6 +5,7 @@ use crate::harness::{ComposedImage, Machine, Setup};
 
 /// QEMU's exit codes for what the kernel writes to `isa-debug-exit` (`Exit` in src/hw/power.rs).
 const PASSED: i32 = 33;
+const FAILED: i32 = 35;
 const PANICKED: i32 = 37;
 
 fn image(command_line: &str) -> ComposedImage {
@@ -91,22 +92,45 @@ fn the_kernel_passes_its_tests_with_memory_above_4_gib() {
     passes(|machine| machine.machine("q35").cpus(2).memory_mib(5 * 1024));
 }
 
-#[test]
-fn tests_that_must_end_in_a_panic_do() {
+/// The tests of a kind, `fatal` or `faulty`, that run only when named, each with the words that must come.
+#[track_caller]
+fn named(kind: &str) -> Vec<(String, String)> {
     let list = image("selftest=list");
     let mut lister = machine(&list).boot();
     lister.expect_exit(PASSED);
     let log = lister.serial_log();
-    drop(lister);
-    let fatal: Vec<_> = log.lines().filter_map(|line| line.strip_prefix("fatal ")?.split_once(": ")).collect();
-    assert!(!fatal.is_empty(), "no test ends in a panic:\n{log}");
-    for (name, words) in fatal {
+    let of_kind = |line: &str| {
+        let (name, words) = line.strip_prefix(kind)?.strip_prefix(' ')?.split_once(": ")?;
+        Some((name.to_owned(), words.to_owned()))
+    };
+    let tests: Vec<_> = log.lines().filter_map(of_kind).collect();
+    assert!(!tests.is_empty(), "no test is {kind}:\n{log}");
+    tests
+}
+
+#[test]
+fn tests_that_must_end_in_a_panic_do() {
+    for (name, words) in named("fatal") {
         let image = image(&format!("selftest={name}"));
         let mut machine = machine(&image).cpus(4).boot();
         machine.expect_line(&format!("test {name} ..."));
         machine.expect_line("kernel panic at ");
-        machine.expect_line(words);
+        machine.expect_line(&words);
         machine.expect_exit(PANICKED);
+    }
+}
+
+#[test]
+fn a_test_that_fails_hangs_faults_or_leaks_is_told_by_name() {
+    for (name, words) in named("faulty") {
+        let image = image(&format!("selftest={name} patience=2"));
+        let mut machine = machine(&image).cpus(2).boot();
+        machine.expect_line(&format!("test {name} ..."));
+        machine.expect_line(&words);
+        let code = machine.wait_for_exit();
+        let log = machine.serial_log();
+        let wanted = if log.contains("kernel panic at ") { PANICKED } else { FAILED };
+        assert!(code == Some(wanted) && failures(&log).len() == 1, "exit code {code:?}\n{log}");
     }
 }
 
