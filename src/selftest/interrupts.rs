@@ -122,7 +122,8 @@ fn handlers_on_a_level_share_it() -> Outcome {
         check!(eventually(|| now() == wanted), "the handlers were called {:?} times, not {wanted:?}", now());
         Ok(())
     };
-    if !has_apic() {
+    // A local APIC that raises what is the 8259s' is never told that it is done.
+    if !has_apic() || !DEVICE_VECTORS.contains(&vector) {
         return Ok(());
     }
     let unclaimed = irq::unclaimed();

@@ -92,6 +92,17 @@ fn the_kernel_passes_its_tests_with_memory_above_4_gib() {
     passes(|machine| machine.machine("q35").cpus(2).memory_mib(5 * 1024));
 }
 
+#[test]
+fn the_kernel_passes_its_tests_without_acpi_tables() {
+    passes(|machine| machine.machine("pc,acpi=off"));
+    passes(|machine| machine.machine("isapc").cpu("qemu64"));
+}
+
+#[test]
+fn the_kernel_passes_its_tests_without_a_local_apic() {
+    passes(|machine| machine.cpu("qemu64,-apic"));
+}
+
 /// The tests of a kind, `fatal` or `faulty`, that run only when named, each with the words that must come.
 #[track_caller]
 fn named(kind: &str) -> Vec<(String, String)> {
