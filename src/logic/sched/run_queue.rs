@@ -3,7 +3,8 @@
 //! A thread's virtual time is the time it has run, divided by its weight; the one with the least runs next. Urgent threads have
 //! a lane of their own that goes first, for at most 95 % of each period while others wait. Who comes back from sleep has at most
 //! [`CREDIT`] in hand, and who is new stands a little behind the first, so neither keeps the others out. The minimum of a lane's
-//! virtual time never falls; a thread that changes lanes or processors keeps its distance from it.
+//! virtual time never falls; a thread that changes lanes or processors keeps its distance from it. Who yields gives up what it
+//! had in hand over the one that goes first.
 //!
 //! The running thread is known to the queue but not in it. A switch goes like this, with interrupts off: lock,
 //! [`pick_next`](RunQueue::pick_next), unlock, switch stacks, then [`enqueue`](RunQueue::enqueue) the thread that was left if it
@@ -117,6 +118,11 @@ impl<T: Schedulable> RunQueue<T> {
         let fair_ready = self.fair.count > 0 || (stays.is_some() && !stays_urgent);
         let take_urgent = urgent_ready && !(fair_ready && self.budget.is_exhausted());
         let lane = if take_urgent { &mut self.urgent } else { &mut self.fair };
+        if outgoing == Outgoing::Yields
+            && let Some(thread) = stays.as_ref().filter(|thread| is_urgent(thread) == take_urgent)
+        {
+            lane.yield_to_first(thread.entity());
+        }
         let goes_on = |thread: &Arc<T>| {
             let first = lane.first_vruntime();
             let turn = outgoing == Outgoing::Runnable && Some(thread.entity().vruntime.load(Relaxed)) <= first;
@@ -313,6 +319,16 @@ impl<T: Schedulable> Lane<T> {
         let thread = self.tree.front_mut().remove()?;
         self.account_taken(&thread);
         Some(thread)
+    }
+
+    /// A thread that lets the first of the others go before it gives up what it had in hand over that one. Did it keep that, the
+    /// other's virtual time would run away from its own, the minimum with it, and who wakes up near the minimum would wait for
+    /// the thread that yields to catch up.
+    fn yield_to_first(&mut self, entity: &SchedulingEntity) {
+        if let Some(first) = self.first_vruntime() {
+            entity.vruntime.fetch_max(first, Relaxed);
+            self.note_lag(entity);
+        }
     }
 
     /// The threads that may be stolen, in the order of asking.

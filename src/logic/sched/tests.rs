@@ -202,6 +202,43 @@ fn threads_that_start_threads_and_end_do_not_keep_others_out() {
     assert!(share(victim, cpu.now) > 0.3, "{}", share(victim, cpu.now));
 }
 
+/// Threads that do nothing but yield, each time after a microsecond, and one that sleeps 5 ms and then has 50 µs of work.
+#[test]
+fn threads_that_yield_all_the_time_keep_no_sleeper_waiting() {
+    const TURN: u64 = 1_000;
+    let (mut cpu, threads) = Cpu::with(&[NORMAL, Priority::Fair(Nice::new(5)), NORMAL]);
+    while cpu.running() != 2 {
+        cpu.now += TURN;
+        cpu.switch(Outgoing::Yields);
+    }
+    for _ in 0..200 {
+        let sleeper = cpu.switch(Outgoing::Leaves).expect("it ran");
+        let wakes = cpu.now + 5 * MS;
+        while cpu.now < wakes {
+            cpu.now += TURN;
+            cpu.switch(Outgoing::Yields);
+        }
+        cpu.queue.enqueue(sleeper, cpu.now, Reason::Woken);
+        let mut work = 50 * 1_000;
+        while work > 0 {
+            if cpu.queue.should_preempt(cpu.now) {
+                cpu.switch(Outgoing::Runnable);
+            }
+            cpu.now += TURN;
+            match cpu.running() {
+                2 => work -= TURN,
+                _ => _ = cpu.switch(Outgoing::Yields),
+            }
+        }
+        assert!(cpu.now < wakes + 10 * MS, "50 us of work took {} us", (cpu.now - wakes) / 1_000);
+        while cpu.running() != 2 {
+            cpu.switch(Outgoing::Yields);
+        }
+    }
+    let had = |number: usize| threads[number].entity.run_time_ns();
+    assert!(had(0).abs_diff(had(1)) < 20 * MS, "those that yield have not taken turns: {} and {}", had(0), had(1));
+}
+
 #[test]
 fn who_yields_lets_another_go_first() {
     let (mut cpu, _) = Cpu::with(&[NORMAL, NORMAL]);
