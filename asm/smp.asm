@@ -3,21 +3,21 @@
 ; A startup IPI (SDM volume 3 section 11.4.4) lets them run the trampoline in real mode, at the start of a page below 1 MiB to
 ; which src/hw/smp.rs has copied it and whose parameters it has filled in. The page is mapped executable and not writable, at
 ; its own address, in page tables made for this; all that the processors write lies in the kernel's data. They may all come at
-; once: each draws a number and finds its stack by it.
+; once: each takes one slot out of the table, for good, by an exchange. Who finds none left, because it came when nobody waited
+; any more, halts.
 
 extern smp_main
 global smp_entry:function
 global smp_trampoline
 global smp_trampoline_end
 global smp_parameters
-global smp_next_slot
 global smp_slots
-global smp_stacks
 
 %define OFFSET(label) ((label) - smp_trampoline)
 
 CODE_SELECTOR equ 8
 DATA_SELECTOR equ 16
+SLOTS equ 256                       ; `MAX_CPUS` of src/hw/percpu.rs
 
 section .rodata progbits alloc noexec nowrite align=16
 bits 16
@@ -73,13 +73,22 @@ smp_entry:
     xor eax, eax
     mov fs, eax
     mov gs, eax
-    mov eax, 1
-    lock xadd [rel smp_next_slot], eax
-    cmp eax, [rel smp_slots]
-    jae .surplus                    ; came when nobody waited any more
-    mov rdx, [rel smp_stacks]
-    mov rsp, [rdx + rax * 8]
-    mov edi, eax
+    lea rdx, [rel smp_slots]
+    lea rcx, [rdx + SLOTS * 8]
+.next:
+    cmp qword [rdx], 0              ; spares the bus most of the exchanges
+    je .taken
+    xor edi, edi
+    xchg [rdx], rdi
+    test rdi, rdi
+    jnz .found
+.taken:
+    add rdx, 8
+    cmp rdx, rcx
+    jb .next
+    jmp .surplus
+.found:
+    mov rsp, [rdi]                  ; the first word of `Slot`
     xor ebp, ebp                    ; ends the chain of frame pointers
     call smp_main
 .surplus:
@@ -88,6 +97,4 @@ smp_entry:
     jmp .surplus
 
 section .bss nobits alloc noexec write align=8
-smp_stacks:     resq 1              ; address of the stacks' upper ends
-smp_next_slot:  resd 1
-smp_slots:      resd 1              ; how many stacks there are
+smp_slots:      resq SLOTS          ; addresses of slots that wait for a processor, 0 where there is none

@@ -1,18 +1,20 @@
 //! The other processors: starting them all at once, and asking them for things.
 //!
-//! Starting: SDM volume 3 section 11.4.4. Each gets an INIT and a startup IPI with the trampoline of `asm/smp.asm`, draws a
-//! number there, and comes to [`smp_main`] on the stack of that number. One that does not come in time is left out; should it
-//! come later, it finds that there are no stacks any more and halts.
+//! Starting: SDM volume 3 section 11.4.4. Each gets an INIT and a startup IPI with the trampoline of `asm/smp.asm`, takes a slot
+//! out of a table there, and comes to [`smp_main`] on the slot's stack. A slot is whose it was taken by, for good. One that does
+//! not come in time is left out; should it come later, it finds an empty table and halts.
 
 use super::apic;
 use super::areas::OutOfMemory;
 use super::gdt::EXCEPTION_STACKS;
 use super::percpu::{self, MAX_CPUS, PerCpu};
 use super::stacks::KernelStack;
-use super::{clock, cpu, direct, ipi, irq, paging, startup, timer};
+use super::{clock, cpu, direct, frames, heap, ipi, irq, paging, startup, timer};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::mem::offset_of;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use core::time::Duration;
 use logic::boot::BootInfo;
 use logic::boot::memory_map::MemoryKind;
@@ -49,21 +51,22 @@ unsafe extern "C" {
     static smp_trampoline: u8;
     static smp_trampoline_end: u8;
     static smp_parameters: u8;
-    static smp_stacks: AtomicPtr<u64>;
-    static smp_next_slot: AtomicU32;
-    static smp_slots: AtomicU32;
+    /// First words of the slots that wait for processors.
+    static smp_slots: [AtomicPtr<u64>; MAX_CPUS];
 }
 
 /// What waits for one processor.
+#[repr(C)]
 struct Slot {
-    /// One, on the heap: it stays where it is when the slot moves.
-    cpu: Vec<PerCpu>,
+    /// The upper end of `stack`: `asm/smp.asm` reads it.
+    stack_top: u64,
     stack: KernelStack,
     exception_stacks: [KernelStack; EXCEPTION_STACKS],
+    cpu: PerCpu,
 }
 
-/// What waits for the processors that are being started, by slot.
-static SLOTS: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
+const _: () = assert!(offset_of!(Slot, stack_top) == 0 && MAX_CPUS == 256, "as in asm/smp.asm");
+
 /// What a processor does when it is set up. Does not return.
 static MAIN: Once<fn() -> !> = Once::new();
 /// Processors that have come to [`smp_main`], since power-on.
@@ -85,36 +88,15 @@ pub struct Outcome {
 pub fn start(info: &BootInfo, ids: &[u32], main: fn() -> !) -> Result<Outcome, OutOfFrames> {
     MAIN.call_once(|| main);
     let mut outcome = Outcome { silent: Vec::new(), left_out: 0 };
-    let room = MAX_CPUS.saturating_sub(percpu::count());
-    let mut slots = Vec::new();
-    let mut stacks = Vec::new();
     if ids.is_empty() {
         return Ok(outcome);
     }
     outcome.silent.try_reserve(ids.len()).map_err(|_| OutOfFrames)?;
-    slots.try_reserve_exact(ids.len()).map_err(|_| OutOfFrames)?;
-    stacks.try_reserve_exact(ids.len()).map_err(|_| OutOfFrames)?;
-    for _ in ids.iter().take(room) {
-        let Ok(slot) = Slot::new() else { break };
-        stacks.push(slot.stack.top().as_u64());
-        slots.push(slot);
-    }
-    let ids_left = &ids[..slots.len()];
-    outcome.left_out = ids.len() - ids_left.len();
+    // Before the slots, which take what there is.
     let page = prepare_trampoline(info)?;
-
-    let count = slots.len() as u32;
     let arrived_before = ARRIVED.load(Ordering::Acquire);
-    SLOTS.store(slots.as_mut_ptr(), Ordering::Release);
-    // SAFETY: a word of `asm/smp.asm`'s, made to be shared between processors.
-    let shared_stacks = unsafe { &smp_stacks };
-    // SAFETY: as above.
-    let next = unsafe { &smp_next_slot };
-    // SAFETY: as above.
-    let limit = unsafe { &smp_slots };
-    shared_stacks.store(stacks.as_mut_ptr(), Ordering::Release);
-    next.store(0, Ordering::Release);
-    limit.store(count, Ordering::Release);
+    let ids_left = &ids[..offer_slots(ids.len())];
+    outcome.left_out = ids.len() - ids_left.len();
 
     for id in ids_left {
         apic::send_init(*id);
@@ -139,23 +121,50 @@ pub fn start(info: &BootInfo, ids: &[u32], main: fn() -> !) -> Result<Outcome, O
     }
     wait(PATIENCE);
     outcome.silent.extend(ids_left.iter().filter(missing));
-    // Closes the door: who draws a number now gets one that is too high, and halts. Who has drawn one is here or on its way,
-    // and its slot stays; the others are given back.
-    let drawn = next.swap(count, Ordering::AcqRel) as usize;
-    limit.store(0, Ordering::Release);
-    slots.truncate(drawn);
-    slots.leak();
-    stacks.leak();
+    withdraw_slots();
     Ok(outcome)
 }
 
+/// Puts out slots for up to `most` processors; answers how many there are. They take at most half of the memory that is free:
+/// more processors are of no use if there is nothing left for what they are to run.
+fn offer_slots(most: usize) -> usize {
+    let room = MAX_CPUS.saturating_sub(percpu::count());
+    let reserve = frames::free_frames() / 2;
+    let mut offered = 0;
+    for place in slots().iter().take(most.min(room)) {
+        let Ok(slot) = Slot::new() else { break };
+        // The last one must not be the one too many.
+        if frames::free_frames() < reserve {
+            break;
+        }
+        place.store(Box::into_raw(slot).cast(), Ordering::Release);
+        offered += 1;
+    }
+    offered
+}
+
+/// Gives back the slots that nobody has taken. Who has taken one is here or on its way.
+fn withdraw_slots() {
+    for place in slots() {
+        let slot = place.swap(ptr::null_mut(), Ordering::AcqRel).cast::<Slot>();
+        if !slot.is_null() {
+            // SAFETY: it came from `Box::into_raw`, and being taken out of the table by this exchange, it is nobody else's.
+            drop(unsafe { Box::from_raw(slot) });
+        }
+    }
+}
+
+fn slots() -> &'static [AtomicPtr<u64>; MAX_CPUS] {
+    // SAFETY: the table in `asm/smp.asm`, made to be shared between processors; zeros are null pointers.
+    unsafe { &smp_slots }
+}
+
 impl Slot {
-    fn new() -> Result<Self, OutOfMemory> {
-        let mut cpu = Vec::new();
-        cpu.try_reserve_exact(1).map_err(|_| OutOfMemory)?;
-        cpu.push(PerCpu::new());
+    fn new() -> Result<Box<Self>, OutOfMemory> {
+        heap::ensure(size_of::<Self>())?;
         let exception_stacks = [KernelStack::new()?, KernelStack::new()?, KernelStack::new()?];
-        Ok(Self { cpu, stack: KernelStack::new()?, exception_stacks })
+        let stack = KernelStack::new()?;
+        Ok(Box::new(Self { stack_top: stack.top().as_u64(), stack, exception_stacks, cpu: PerCpu::new() }))
     }
 }
 
@@ -198,14 +207,12 @@ fn trampoline_page(info: &BootInfo) -> Option<PhysAddr> {
     core::iter::once(FAVOURITE_PAGE).chain(pages).find(is_memory).map(PhysAddr::new)
 }
 
-/// Called by `asm/smp.asm` on the stack of slot `slot`.
+/// Called by `asm/smp.asm` on the stack of the slot that it took out of the table.
 #[unsafe(no_mangle)]
-extern "C" fn smp_main(slot: u32) -> ! {
-    // SAFETY: `start` filled as many slots as numbers are given out.
-    let slot = unsafe { SLOTS.load(Ordering::Acquire).add(slot as usize) };
-    // SAFETY: as above; they stay for ever.
+extern "C" fn smp_main(slot: *const Slot) -> ! {
+    // SAFETY: `offer_slots` made it, and taken out of the table it is this processor's for ever.
     let slot: &'static Slot = unsafe { &*slot };
-    let cpu = &slot.cpu[0];
+    let cpu = &slot.cpu;
     paging::enter();
     let exception_stacks = slot.exception_stacks.each_ref().map(KernelStack::top);
     startup::further_cpu(cpu, slot.stack.bottom()..slot.stack.top(), exception_stacks);

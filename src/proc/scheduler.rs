@@ -68,7 +68,7 @@ pub fn start_other_cpus(info: &BootInfo, platform: &Platform) {
                 log::warn!("the processor with APIC id {id} does not answer, and is left out");
             }
             if outcome.left_out > 0 {
-                log::warn!("{} processors are left out for lack of memory or room", outcome.left_out);
+                log::warn!("no memory or room for {} more processors; they are left out", outcome.left_out);
             }
         }
         Err(_) => log::warn!("no memory to start other processors with"),

@@ -109,6 +109,19 @@ fn four_mib_of_memory_are_enough_at_both_doors() {
 }
 
 #[test]
+fn more_processors_than_memory_has_room_for_do_no_harm() {
+    for (memory_mib, least) in [(4, 4), (8, 16)] {
+        let machine = boot_to_ready(Machine::raw().memory_mib(memory_mib).cpus(64));
+        let number = |line: &str| line.split(' ').find_map(|word| word.parse::<u32>().ok());
+        let running = machine.line("processors: ").as_deref().and_then(number).expect("a line about processors");
+        let left_out = machine.line(" more processors; they are left out").as_deref().and_then(number);
+        assert!(running >= least, "{memory_mib} MiB: {}", machine.serial_log());
+        assert_eq!(running + left_out.unwrap_or(0), 64, "{memory_mib} MiB: {}", machine.serial_log());
+        assert!(!machine.serial_log().contains("does not answer"), "{}", machine.serial_log());
+    }
+}
+
+#[test]
 fn little_memory_is_enough_or_is_refused_by_our_loader() {
     for memory_mib in [3, 2, 1] {
         boots_or_says_why_not(
