@@ -234,12 +234,17 @@ fn finish() {
         Disposition::Park => (thread.park.finish() == AfterSwitch::Requeue).then_some(Reason::Woken),
         Disposition::Exit => None,
     };
-    if let Some(reason) = reason.filter(|_| !Arc::ptr_eq(&thread, &cpu.idle)) {
-        if thread.may_run_on(cpu.number) {
-            enqueue(cpu, thread, reason);
-        } else {
-            place(thread, Reason::Migrated);
+    match reason.filter(|_| !Arc::ptr_eq(&thread, &cpu.idle)) {
+        Some(_) if !thread.may_run_on(cpu.number) => place(thread, Reason::Migrated),
+        // Who runs now was picked with this one in view. To ask again would take its turn away before it has begun where the
+        // switch alone costs it more than it may be ahead: on a slow machine, for a thread of little weight.
+        Some(Reason::Preempted) => {
+            let mut queue = cpu.queue.lock();
+            queue.enqueue(thread, clock::now().nanoseconds(), Reason::Preempted);
+            cpu.publish(&queue);
         }
+        Some(reason) => enqueue(cpu, thread, reason),
+        None => {}
     }
     rearm(cpu);
 }
@@ -296,7 +301,10 @@ fn reconsider() {
         }
         idle_taker(cpu, &queue)
     };
-    rearm(cpu);
+    // A switch will set the timer. Set to the end of a turn that is over, it would go off in the next thread's at once.
+    if !cpu.preempt.load(Ordering::Relaxed) {
+        rearm(cpu);
+    }
     if let Some(idle) = taker {
         notify(idle);
     }
