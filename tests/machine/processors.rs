@@ -1,7 +1,7 @@
 //! Every processor: started by all firmware, however many there are and however they are numbered.
 
-use crate::boot_to_ready;
 use crate::harness::{ComposedImage, Machine, Setup};
+use crate::{boot_to_ready, expect_ready};
 
 /// Processors that the kernel says it runs.
 #[track_caller]
@@ -36,6 +36,23 @@ fn processors_are_started_on_old_and_new_models() {
 fn numbers_with_gaps_do_no_harm() {
     assert_eq!(running(Machine::raw().argument("-smp").argument("6,sockets=2,cores=3")), 6);
     assert_eq!(running(Machine::raw().argument("-smp").argument("3,maxcpus=7,sockets=7")), 3);
+}
+
+#[test]
+fn x2apics_and_timers_with_deadlines_are_used_where_they_are() {
+    for (model, interrupts, timer) in [
+        ("corei7_haswell_4770", "interrupts: x2APIC, ", "timer: local APIC, TSC deadline"),
+        ("broadwell_ult", "interrupts: x2APIC, ", "timer: local APIC, TSC deadline"),
+        ("corei7_sandy_bridge_2600k", "interrupts: xAPIC, ", "timer: local APIC, TSC deadline"),
+        ("ryzen", "interrupts: xAPIC, ", "timer: local APIC, 1000 kHz"),
+    ] {
+        let mut machine = Machine::bochs().cpu(model).cpus(3).boot();
+        expect_ready(&mut machine);
+        let log = machine.serial_log();
+        assert!(machine.line(interrupts).is_some(), "{model}:\n{log}");
+        assert!(machine.line(timer).is_some(), "{model}:\n{log}");
+        assert!(machine.line("processors: 3 running").is_some() && !log.contains("warning: "), "{model}:\n{log}");
+    }
 }
 
 #[test]

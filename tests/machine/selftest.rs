@@ -92,6 +92,16 @@ fn the_kernel_passes_its_tests_with_memory_above_4_gib() {
     passes(|machine| machine.machine("q35").cpus(2).memory_mib(5 * 1024));
 }
 
+/// As slow a machine as this takes turns away that have hardly begun if the kernel lets it.
+#[test]
+fn threads_of_little_weight_get_turns_on_a_slow_machine_with_x2apics() {
+    let image = image("selftest=threads-preemption,threads-urgent,processors");
+    let mut machine = Machine::bochs().image(&image.path()).cpu("corei7_haswell_4770").cpus(2).mips(50).boot();
+    let summary = machine.expect_line("selftest: ").text;
+    let log = machine.serial_log();
+    assert!(failures(&log).is_empty() && summary.ends_with(" passed, 0 failed"), "{log}");
+}
+
 #[test]
 fn the_kernel_passes_its_tests_without_acpi_tables() {
     passes(|machine| machine.machine("pc,acpi=off"));
