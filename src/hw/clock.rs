@@ -6,18 +6,19 @@
 //! clock, under a floor that all processors share.
 
 use super::reference::{Reading, Reference};
-use super::{cpu, hpet, pit, pmtimer, rtc};
+use super::{cpu, hpet, percpu, pit, pmtimer, rtc};
 use arrayvec::ArrayVec;
 use core::arch::x86_64::__cpuid;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use logic::acpi::Platform;
+use logic::sync::interrupts::InterruptsOff;
 use logic::sync::{IrqLock, Rank};
 use logic::time::calibration::{Choice, MAX_SOURCES, Measurement, choose};
 use logic::time::counter::extended;
 use logic::time::scale::Line;
-use logic::time::stability::{Exchange, Verdict, check_cpu, judge};
+use logic::time::stability::{Exchange, Skew, Together, Verdict, check_cpu, judge, judge_skew};
 use logic::time::{Instant, TscFrequency, UnixTime};
 use spin::Once;
 
@@ -106,9 +107,14 @@ pub fn start(platform: &Platform) {
 
 /// The time.
 pub fn now() -> Instant {
+    now_at(cpu::tsc())
+}
+
+/// The time on a processor whose time-stamp counter is `tsc`.
+pub fn now_at(tsc: u64) -> Instant {
     let instant = match FALLBACK.get() {
         Some(fallback) => fallback.now(),
-        None => instant_of(cpu::tsc()),
+        None => instant_of(tsc),
     };
     if !SHARES_FLOOR.load(Ordering::SeqCst) {
         return instant;
@@ -148,6 +154,10 @@ pub fn refine() {
     if cpu::tsc() < NEXT_LOOK.load(Ordering::Relaxed) {
         return;
     }
+    // A stretch must begin and end with the same counter, where they differ.
+    if SHARES_FLOOR.load(Ordering::Relaxed) && percpu::current().number() != 0 {
+        return;
+    }
     // The lock is free again before the fallback speaks of it.
     let drifts = WATCH.try_lock().is_some_and(|mut watch| watch.as_mut().is_some_and(Watch::drifts));
     if drifts {
@@ -155,21 +165,35 @@ pub fn refine() {
     }
 }
 
-/// Judges how far the counter of processor `number` is from this one's, and does what the clock needs.
-pub fn judge_cpu(number: usize, exchanges: &[Exchange]) {
-    let Some(line) = LINE.get() else { return };
-    let Some(skew) = check_cpu(exchanges) else {
-        log::warn!("clock: TSC of processor {number} cannot be compared");
-        SHARES_FLOOR.store(true, Ordering::SeqCst);
-        return;
-    };
-    if skew.exceeds(line.hertz() / 1_000_000) {
-        log::warn!("clock: TSC of processor {number} is {} ticks off", skew.certain());
-        SHARES_FLOOR.store(true, Ordering::SeqCst);
+/// Judges how far the counter of processor `number` is from the boot processor's, does what the clock needs, and answers how far.
+pub fn judge_cpu(number: usize, exchanges: &[Exchange]) -> Option<Skew> {
+    let hertz = LINE.get()?.hertz();
+    let skew = check_cpu(exchanges);
+    match (judge_skew(skew, hertz), skew) {
+        (Together::Same, _) => return skew,
+        (_, Some(skew)) => log::warn!("clock: TSC of processor {number} is {skew}"),
+        (_, None) => log::warn!("clock: TSC of processor {number} cannot be compared"),
     }
-    if skew.exceeds(line.hertz() / 1000) {
+    SHARES_FLOOR.store(true, Ordering::SeqCst);
+    if judge_skew(skew, hertz) == Together::FarApart {
         fall_back();
     }
+    skew
+}
+
+/// Whether the processors' clocks keep a floor in common.
+#[cfg(feature = "selftest")]
+pub fn has_floor() -> bool {
+    SHARES_FLOOR.load(Ordering::SeqCst)
+}
+
+/// Gives up the floor that [`judge_cpu`] made for a counter that was only said to be apart, when the counters have come up to it.
+#[cfg(feature = "selftest")]
+pub fn trust_again() {
+    while instant_of(cpu::tsc()).nanoseconds() <= FLOOR.load(Ordering::SeqCst) {
+        core::hint::spin_loop();
+    }
+    SHARES_FLOOR.store(false, Ordering::SeqCst);
 }
 
 /// SDM volume 3 section 18.17.1: the counter runs at one rate in all states.
@@ -277,12 +301,15 @@ fn fall_back() {
         return;
     };
     SHARES_FLOOR.store(true, Ordering::SeqCst);
+    // A timer's interrupt that came meanwhile and wanted the same would wait for ever.
+    let interrupts = InterruptsOff::new();
     FALLBACK.call_once(|| {
         let (count, at) = (reference.count(), instant_of(cpu::tsc()));
         // A reference that has measured has a frequency that makes a line.
         let line = Line::new(count, at, reference.hertz()).unwrap_or_else(|| unreachable!("{}", reference.source()));
         Fallback { reference, count: AtomicU64::new(count), line }
     });
+    drop(interrupts);
     NEXT_LOOK.store(u64::MAX, Ordering::Relaxed);
     log::warn!("clock: the TSC is unreliable; now by {}", reference.source());
 }

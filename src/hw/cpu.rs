@@ -21,10 +21,13 @@ pub fn halt() -> ! {
     }
 }
 
-/// The time-stamp counter, which counts from the machine's start.
+/// The time-stamp counter, which counts from the machine's start. Read after all that comes before has been (SDM volume 2, RDTSC):
+/// who has seen what another processor wrote reads no earlier time than that had.
 pub fn tsc() -> u64 {
-    // SAFETY: every 64-bit CPU has RDTSC, and nothing sets CR4.TSD.
-    unsafe { core::arch::x86_64::_rdtsc() }
+    let (low, high): (u32, u32);
+    // SAFETY: every 64-bit CPU has both, nothing sets CR4.TSD, and only the registers named change.
+    unsafe { core::arch::asm!("lfence", "rdtsc", out("eax") low, out("edx") high, options(nostack, preserves_flags)) };
+    u64::from(high) << 32 | u64::from(low)
 }
 
 /// What the processor says of itself.

@@ -49,6 +49,11 @@ pub fn init() {
 /// Has every processor for which `wanted` holds, but this one, call `function` in an interrupt handler, and waits until
 /// all have done so. No lock may be held.
 pub fn call_others(wanted: impl Fn(usize) -> bool, function: &(dyn Fn() + Sync)) {
+    call_beside(wanted, function, || {});
+}
+
+/// The same, and runs `meanwhile` itself once all have been asked, with interrupts off; not if there is nobody to ask.
+pub fn call_beside(wanted: impl Fn(usize) -> bool, function: &(dyn Fn() + Sync), meanwhile: impl FnOnce()) {
     assert_none_held();
     let _interrupts = InterruptsOff::new();
     let this = percpu::current().number();
@@ -74,6 +79,7 @@ pub fn call_others(wanted: impl Fn(usize) -> bool, function: &(dyn Fn() + Sync))
         apic::send(Destination::One(cpu.apic_id()), irq::CALL_VECTOR);
     }
     debug_assert!(asked > 0, "somebody was wanted a moment ago, and processors never go");
+    meanwhile();
     while WAITED_FOR.load(Ordering::Acquire) != 0 {
         spin_loop();
     }

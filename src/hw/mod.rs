@@ -42,6 +42,7 @@ pub mod stacks;
 pub mod startup;
 pub mod timer;
 pub mod trap;
+pub mod tsc_sync;
 pub mod video;
 mod window;
 

@@ -33,6 +33,8 @@ pub struct PerCpu {
     pub(super) frames: IrqLock<FrameCache>,
     /// Another processor waits for it to call a function (`ipi`).
     pub(super) call_wanted: AtomicBool,
+    /// It may run threads: its time-stamp counter has been compared.
+    is_admitted: AtomicBool,
     /// Lowest address of the stack that it runs on; the page below is its guard.
     stack_bottom: AtomicU64,
     /// The address after that stack's last byte.
@@ -58,6 +60,7 @@ impl PerCpu {
             held_ranks: UnsafeCell::new(HeldRanks::new()),
             frames: IrqLock::new(Rank::FrameCache, FrameCache::new()),
             call_wanted: AtomicBool::new(false),
+            is_admitted: AtomicBool::new(false),
             stack_bottom: AtomicU64::new(0),
             stack_top: AtomicU64::new(0),
             context: AtomicPtr::new(ptr::null_mut()),
@@ -78,6 +81,16 @@ impl PerCpu {
     /// Notes the local APIC's id.
     pub(super) fn set_apic_id(&self, id: u32) {
         self.apic_id.store(id, Ordering::Relaxed);
+    }
+
+    /// Whether it may run threads.
+    pub(super) fn is_admitted(&self) -> bool {
+        self.is_admitted.load(Ordering::Acquire)
+    }
+
+    /// Lets it run threads.
+    pub(super) fn admit(&self) {
+        self.is_admitted.store(true, Ordering::Release);
     }
 
     /// Its segments and task state.

@@ -9,9 +9,10 @@ use super::areas::OutOfMemory;
 use super::gdt::EXCEPTION_STACKS;
 use super::percpu::{self, MAX_CPUS, PerCpu};
 use super::stacks::KernelStack;
-use super::{clock, cpu, direct, frames, heap, ipi, irq, paging, startup, timer};
+use super::{clock, cpu, direct, frames, heap, ipi, irq, paging, startup, timer, tsc_sync};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use arrayvec::ArrayVec;
 use core::mem::offset_of;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -21,6 +22,7 @@ use logic::boot::memory_map::MemoryKind;
 use logic::mem::OutOfFrames;
 use spin::Once;
 use x86_64::PhysAddr;
+use x86_64::instructions::interrupts;
 use x86_64::registers::model_specific::Efer;
 
 /// Where the trampoline goes if that page is memory; else to another one below this limit.
@@ -33,6 +35,9 @@ const TRAMPOLINE_PAGES: core::ops::Range<u64> = 0x1000..0x80000;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// After this, those that have not come get a second startup IPI, as the SDM has it.
 const SECOND_STARTUP: Duration = Duration::from_micros(200);
+/// How long counters are compared closely; a real machine needs a millisecond or two. Where it does not suffice, they are so slow
+/// to answer that a rough comparison says as much.
+const COMPARING: Duration = Duration::from_millis(20);
 /// Old processors need a rest between INIT and startup IPI.
 const INIT_REST: Duration = Duration::from_millis(10);
 
@@ -122,7 +127,30 @@ pub fn start(info: &BootInfo, ids: &[u32], main: fn() -> !) -> Result<Outcome, O
     wait(PATIENCE);
     outcome.silent.extend(ids_left.iter().filter(missing));
     withdraw_slots();
+    admit(ids_left);
     Ok(outcome)
+}
+
+/// Compares the counters of those with the local APIC ids `ids` that have come with this processor's, the boot processor's as long
+/// as no other runs threads, and only then lets them run any, so that nobody is told a time that the clock has to take back. They
+/// sleep meanwhile: who waits busily takes time from the others where emulated processors share few real ones.
+fn admit(ids: &[u32]) {
+    let is_new = |cpu: &&PerCpu| !cpu.is_admitted() && ids.contains(&cpu.apic_id());
+    let is_wanted = |number| percpu::get(number).as_ref().is_some_and(is_new);
+    let rough = tsc_sync::exchange_with_all(is_wanted);
+    let begun = clock::now();
+    for cpu in percpu::all().filter(is_new) {
+        let mut exchanges = ArrayVec::<_, { tsc_sync::ROUNDS + 1 }>::new();
+        if clock::now().since(begun) < COMPARING {
+            exchanges.extend(tsc_sync::exchange_with(cpu.number(), &cpu::tsc));
+        }
+        exchanges.push(rough(cpu.number()));
+        match clock::judge_cpu(cpu.number(), &exchanges) {
+            Some(skew) => log::debug!("processor {}: APIC id {}, TSC {skew}", cpu.number(), cpu.apic_id()),
+            None => log::debug!("processor {}: APIC id {}", cpu.number(), cpu.apic_id()),
+        }
+    }
+    ipi::call_others(is_wanted, &|| percpu::current().admit());
 }
 
 /// Puts out slots for up to `most` processors; answers how many there are. They take at most half of the memory that is free:
@@ -222,6 +250,11 @@ extern "C" fn smp_main(slot: *const Slot) -> ! {
     ipi::joined();
     timer::init_this_cpu();
     ARRIVED.fetch_add(1, Ordering::AcqRel);
+    // Who comes too late for `admit` stays here, and answers calls.
+    while !cpu.is_admitted() {
+        interrupts::enable_and_hlt();
+        interrupts::disable();
+    }
     match MAIN.get() {
         Some(main) => main(),
         None => cpu::halt(),

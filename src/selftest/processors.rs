@@ -3,14 +3,18 @@
 use super::tools::{after, eventually, here, no_memory, processors, spin};
 use super::{Outcome, Test};
 use crate::hw::percpu::MAX_CPUS;
-use crate::hw::{acpi, apic, clock, cpu, ipi, percpu, smp};
+use crate::hw::{acpi, apic, clock, cpu, ipi, percpu, smp, tsc_sync};
 use crate::proc::{Priority, scheduler, sleep, spawn, thread::spawn_on};
+use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use logic::sched::CpuSet;
 use logic::sync::interrupts::InterruptsOff;
+use logic::time::Instant;
+use logic::time::stability::{Exchange, Skew, Together, check_cpu, judge_skew};
 use x86_64::VirtAddr;
 
 /// All of them.
@@ -21,6 +25,8 @@ pub const TESTS: &[Test] = &[
     Test { name: "processors-shoot-down", run: shoot_downs_are_counted },
     Test { name: "processors-phantom", run: a_processor_that_is_not_there },
     Test { name: "processors-clock", run: the_clock_never_goes_back },
+    Test { name: "processors-counters", run: counters_are_told_apart },
+    Test { name: "processors-clock-apart", run: the_clock_never_goes_back_where_counters_are_apart },
 ];
 
 /// One count for each processor.
@@ -162,6 +168,10 @@ fn a_processor_that_is_not_there() -> Outcome {
 
 /// Whatever any processor has read before, no processor reads less.
 fn the_clock_never_goes_back() -> Outcome {
+    never_goes_back(|_| clock::now())
+}
+
+fn never_goes_back(read: impl Fn(usize) -> Instant + Copy + Send + 'static) -> Outcome {
     static LATEST: AtomicU64 = AtomicU64::new(0);
     let end = after(Duration::from_secs(1));
     let failed = Arc::new(AtomicBool::new(false));
@@ -171,7 +181,7 @@ fn the_clock_never_goes_back() -> Outcome {
         let work = move || {
             while clock::now() < end && !failed.load(Ordering::Relaxed) {
                 let before = LATEST.load(Ordering::SeqCst);
-                let now = clock::now().nanoseconds();
+                let now = read(cpu).nanoseconds();
                 if now < before {
                     failed.store(true, Ordering::Relaxed);
                     return before - now;
@@ -208,4 +218,59 @@ fn the_clock_never_goes_back() -> Outcome {
     check!(back == 0, "a thread that hops about saw the clock go back by {back} ns");
     check!(eventually(|| clock::now() > end), "the clock stands still");
     Ok(())
+}
+
+/// Exchanges with processor `number` that are tight enough to tell `width` ticks, were its counter `offset` ticks ahead of what it is.
+fn tight_exchanges(number: usize, offset: i64, width: u64) -> Result<(Vec<Exchange>, Skew), String> {
+    let mut found = None;
+    eventually(|| {
+        let exchanges = tsc_sync::exchange_with(number, &|| cpu::tsc().wrapping_add_signed(offset));
+        let skew = check_cpu(&exchanges);
+        found = skew.filter(|skew| skew.most.abs_diff(skew.least) < width).map(|skew| (exchanges.to_vec(), skew));
+        found.is_some()
+    });
+    found.ok_or_else(|| format!("no exchange with processor {number} is tight enough"))
+}
+
+fn counters_are_told_apart() -> Outcome {
+    let Some(hertz) = clock::tsc_frequency().map(|frequency| frequency.hertz()) else { return Ok(()) };
+    // All exchanges are from here.
+    let compare = move || {
+        for number in 1..processors() {
+            let (_, same) = tight_exchanges(number, 0, hertz / 20_000)?;
+            check_eq!(judge_skew(Some(same), hertz), Together::Same);
+            for (parts, verdict) in [(5_000, Together::Apart), (100, Together::FarApart)] {
+                let offset = (hertz / parts).cast_signed();
+                for offset in [offset, -offset] {
+                    let (_, skew) = tight_exchanges(number, offset, hertz / 20_000)?;
+                    check_eq!(judge_skew(Some(skew), hertz), verdict);
+                    check!(skew.least <= offset && offset <= skew.most, "processor {number} is {skew}, not {offset}");
+                }
+            }
+        }
+        Ok(())
+    };
+    spawn_on(CpuSet::only(0), "comparer", Priority::NORMAL, compare).map_err(no_memory)?.join()
+}
+
+/// The last processor reads its counter as if that were a good tenth of a millisecond ahead.
+fn the_clock_never_goes_back_where_counters_are_apart() -> Outcome {
+    let Some(hertz) = clock::tsc_frequency().map(|frequency| frequency.hertz()) else { return Ok(()) };
+    let last = processors() - 1;
+    if last == 0 || clock::has_floor() {
+        return Ok(());
+    }
+    let offset = hertz / 8_000;
+    let ahead = move || clock::now_at(cpu::tsc().wrapping_add(offset));
+    check!(eventually(|| ahead() > clock::now()), "a counter that is ahead makes no clock that is ahead");
+    let judge = move || {
+        let (exchanges, _) = tight_exchanges(last, offset.cast_signed(), hertz / 20_000)?;
+        check!(clock::judge_cpu(last, &exchanges).is_some(), "there is no skew");
+        Ok(())
+    };
+    spawn_on(CpuSet::only(0), "judge", Priority::NORMAL, judge).map_err(no_memory)?.join()?;
+    check!(clock::has_floor(), "the clock has no floor though processor {last} reads its counter ahead");
+    let outcome = never_goes_back(move |number| if number == last { ahead() } else { clock::now() });
+    clock::trust_again();
+    outcome
 }

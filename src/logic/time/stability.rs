@@ -4,6 +4,7 @@
 //! 80000007h, EDX bit 8) only decides if it is watched, for emulators leave the flag out although theirs keeps time.
 
 use super::calibration::difference_ppm;
+use core::fmt;
 
 /// A later, longer measurement may correct the first by so much, in millionths; by more, and the counter has changed its
 /// rate or the reference is no good.
@@ -68,6 +69,32 @@ impl Skew {
     }
 }
 
+impl fmt::Display for Skew {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} to {} ticks ahead", self.least, self.most)
+    }
+}
+
+/// What two CPUs' counters are good for together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Together {
+    /// They may be equal, as far as a clock with microseconds can tell.
+    Same,
+    /// They are apart, or cannot be compared: a clock by them needs a floor that it never falls below.
+    Apart,
+    /// They are so far apart that a clock by them stands still for long where the floor holds it.
+    FarApart,
+}
+
+/// Judges the skew of counters that count at `hertz`: apart from a microsecond on, far from a millisecond on.
+pub fn judge_skew(skew: Option<Skew>, hertz: u64) -> Together {
+    match skew {
+        Some(skew) if skew.exceeds(hertz / 1000) => Together::FarApart,
+        Some(skew) if !skew.exceeds(hertz / 1_000_000) => Together::Same,
+        _ => Together::Apart,
+    }
+}
+
 /// Compares two CPUs' counters by several exchanges, each of which narrows the result. `None` without any, or if they
 /// contradict each other: then one of the counters jumped while they were compared.
 pub fn check_cpu(exchanges: &[Exchange]) -> Option<Skew> {
@@ -105,6 +132,19 @@ mod tests {
         let first = Exchange { before: 100, other: 150, after: 200 };
         let second = Exchange { before: 300, other: 5000, after: 400 };
         assert_eq!(check_cpu(&[first, second]), None);
+    }
+
+    #[test]
+    fn counters_are_the_same_within_a_microsecond_and_far_apart_beyond_a_millisecond() {
+        let judge = |least, most| judge_skew(Some(Skew { least, most }), 2_000_000_000);
+        assert_eq!(judge(-50, 70), Together::Same);
+        assert_eq!(judge(-5_000_000, 7_000_000), Together::Same, "nothing is certain");
+        assert_eq!(judge(2_000, 2_100), Together::Same);
+        assert_eq!(judge(2_001, 2_100), Together::Apart);
+        assert_eq!(judge(-2_100, -2_001), Together::Apart);
+        assert_eq!(judge(2_000_000, 2_100_000), Together::Apart);
+        assert_eq!(judge(-2_100_000, -2_000_001), Together::FarApart);
+        assert_eq!(judge_skew(None, 2_000_000_000), Together::Apart);
     }
 
     proptest! {
