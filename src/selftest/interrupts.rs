@@ -63,6 +63,7 @@ fn messages_arrive_where_they_are_sent() -> Outcome {
         check!(apic::send(Destination::One(id), vector), "the message cannot be sent");
         check!(eventually(|| irq::unclaimed() == before + 1), "a message for nobody was not noticed");
         check_eq!(seen.0.load(SeqCst), 100);
+        check_eq!(apic::errors(), 0);
         Ok(())
     })
 }
