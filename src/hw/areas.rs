@@ -35,9 +35,9 @@ pub(super) fn map_new(bytes: u64, guard: u64, purpose: Purpose) -> Result<Area, 
 }
 
 /// Unmaps what [`map_new`] mapped. No lock may be held.
-pub(super) fn unmap(area: Area) {
-    paging::unmap(area.start()..area.start() + area.bytes(), true);
-    give_back(area);
+pub(super) fn unmap(areas: impl IntoIterator<Item = Area> + AsRef<[Area]>) {
+    paging::unmap_and_free(areas.as_ref().iter().map(|area| area.start()..area.start() + area.bytes()));
+    areas.into_iter().for_each(|area| _ = give_back(area));
 }
 
 /// Maps `bytes` bytes of physical memory at `address`, for good. `None` if `bytes` is 0, the processor has no such addresses, or

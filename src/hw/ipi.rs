@@ -76,7 +76,10 @@ pub fn call_beside(wanted: impl Fn(usize) -> bool, function: &(dyn Fn() + Sync),
         WAITED_FOR.fetch_add(1, Ordering::AcqRel);
         // Before its APIC id is read: see `joined`.
         cpu.call_wanted.store(true, Ordering::SeqCst);
-        apic::send(Destination::One(cpu.apic_id()), irq::CALL_VECTOR);
+        // To go on without it would leave it with what all others have forgotten.
+        while !apic::send(Destination::One(cpu.apic_id()), irq::CALL_VECTOR) {
+            spin_loop();
+        }
     }
     debug_assert!(asked > 0, "somebody was wanted a moment ago, and processors never go");
     meanwhile();

@@ -40,9 +40,9 @@ unsafe extern "C" {
 }
 
 /// Pages that are unmapped before the processors are told to forget them.
-const BATCH: usize = 64;
-/// Tables that unmapping a batch, or undoing a mapping, can unlink at most: what lies between two pages of a batch, or below one
-/// level-3 entry.
+const BATCH: usize = 256;
+/// Tables that unmapping a batch in one piece, or undoing a mapping, can unlink at most: what lies between two pages of a batch, or
+/// below one level-3 entry.
 const UNLINKED: usize = 8;
 
 static SPACE: IrqLock<Option<Tables>> = IrqLock::new(Rank::KernelSpace, None);
@@ -181,7 +181,7 @@ pub(super) fn trampoline_tables(page: PhysAddr) -> Result<PhysFrame, OutOfFrames
 pub(super) fn map_new(start: VirtAddr, bytes: u64) -> Result<(), OutOfFrames> {
     let mapped = map_some(start, bytes);
     if mapped < bytes {
-        unmap(start..start + mapped, true);
+        unmap_and_free([start..start + mapped]);
         return Err(OutOfFrames);
     }
     Ok(())
@@ -233,27 +233,61 @@ pub(super) fn map_for_programs(start: VirtAddr, frame: PhysFrame, flags: PageTab
     with_tables(|tables, live| tables.map(live, start, frame.start_address(), FRAME_BYTES, mapping))
 }
 
-/// Unmaps `range` on every processor, and gives its frames back if `free`. No lock may be held.
-pub(super) fn unmap(range: Range<VirtAddr>, free: bool) {
-    let mut start = range.start;
-    while start < range.end {
-        let end = (start + BATCH as u64 * FRAME_BYTES).min(range.end);
-        let mut batch = ArrayVec::<PhysFrame, BATCH>::new();
-        let mut unlinked = ArrayVec::new();
-        with_tables(|tables, live| {
-            tables.unmap(live, start, end - start, |leaf| {
-                if free {
-                    // A batch has as many pages as there is room for.
-                    let _ = batch.try_push(PhysFrame::containing_address(leaf.physical));
-                }
-            })?;
-            unlinked = core::mem::take(&mut live.unlinked);
-            Ok(())
-        })
-        .expect("what is unmapped is whole small pages of the kernel's own");
-        ipi::shoot_down(start..end);
-        batch.into_iter().chain(unlinked).for_each(|frame| frames::free(frame, 0));
-        start = end;
+/// Unmaps `range`, whose frames are somebody else's, on every processor. No lock may be held.
+pub(super) fn unmap(range: Range<VirtAddr>) {
+    let mut unmapped = Unmapped::default();
+    unmapped.unmap(range, false);
+    unmapped.forget();
+}
+
+/// Unmaps `ranges` on every processor, and gives their frames back. No lock may be held.
+pub(super) fn unmap_and_free(ranges: impl IntoIterator<Item = Range<VirtAddr>>) {
+    let mut unmapped = Unmapped::default();
+    ranges.into_iter().for_each(|range| unmapped.unmap(range, true));
+    unmapped.forget();
+}
+
+/// What has been unmapped, but processors may still remember: it is freed when all have been told to forget it, in large batches,
+/// since to tell them takes longer than all else.
+#[derive(Default)]
+struct Unmapped {
+    frames: ArrayVec<PhysFrame, BATCH>,
+    tables: ArrayVec<PhysFrame, { 2 * UNLINKED }>,
+    /// From the lowest to the highest address.
+    extent: Option<Range<VirtAddr>>,
+}
+
+impl Unmapped {
+    fn unmap(&mut self, range: Range<VirtAddr>, free: bool) {
+        let mut start = range.start;
+        while start < range.end {
+            if self.frames.is_full() || self.tables.len() > UNLINKED {
+                self.forget();
+            }
+            let end = (start + self.frames.remaining_capacity() as u64 * FRAME_BYTES).min(range.end);
+            let extent = self.extent.take().unwrap_or(start..end);
+            self.extent = Some(extent.start.min(start)..extent.end.max(end));
+            in_space(|tables| {
+                let mut live = Live::default();
+                tables.unmap(&mut live, start, end - start, |leaf| {
+                    if free {
+                        // There is room for as many as are between `start` and `end`.
+                        let _ = self.frames.try_push(PhysFrame::containing_address(leaf.physical));
+                    }
+                })?;
+                self.tables.extend(live.unlinked);
+                Ok::<_, MapError>(())
+            })
+            .expect("what is unmapped is whole small pages of the kernel's own");
+            start = end;
+        }
+    }
+
+    fn forget(&mut self) {
+        if let Some(extent) = self.extent.take() {
+            ipi::shoot_down(extent);
+        }
+        self.frames.drain(..).chain(self.tables.drain(..)).for_each(|frame| frames::free(frame, 0));
     }
 }
 
@@ -288,7 +322,7 @@ pub(super) fn forget(range: &Range<VirtAddr>, many: u64) {
 /// that is.
 pub(super) fn give_up_start_up_memory() -> [Range<u64>; 2] {
     let init = VirtAddr::from_ptr(&raw const __init_start)..VirtAddr::from_ptr(&raw const __init_end);
-    unmap(init.clone(), false);
+    unmap(init.clone());
     // The entry's addresses are physical: it ran before the kernel's were mapped.
     let entry = (&raw const __boot_start).addr() as u64..(&raw const __boot_end).addr() as u64;
     [init.start.as_u64() - KERNEL_BASE..init.end.as_u64() - KERNEL_BASE, entry]
@@ -297,7 +331,7 @@ pub(super) fn give_up_start_up_memory() -> [Range<u64>; 2] {
 /// Unmaps the stack that the kernel began on, and answers where in physical memory it is, the page below it included.
 pub(super) fn give_up_boot_stack() -> Range<u64> {
     let stack = VirtAddr::from_ptr(&raw const __boot_stack_bottom)..VirtAddr::from_ptr(&raw const __boot_stack_top);
-    unmap(stack.clone(), false);
+    unmap(stack.clone());
     (&raw const __bss_end).addr() as u64 - KERNEL_BASE..stack.end.as_u64() - KERNEL_BASE
 }
 

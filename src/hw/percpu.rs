@@ -169,6 +169,11 @@ pub fn all() -> impl Iterator<Item = &'static PerCpu> {
     (0..COUNT.load(Ordering::Acquire)).filter_map(get)
 }
 
+/// The numbers that processors have had so far end before this. One that came only half way has one too.
+pub fn numbers() -> usize {
+    COUNT.load(Ordering::Acquire)
+}
+
 /// How many processors have been started.
 pub fn count() -> usize {
     all().count()

@@ -62,6 +62,6 @@ impl ProgramPage {
 
 impl Drop for ProgramPage {
     fn drop(&mut self) {
-        paging::unmap(START..START + FRAME_BYTES, true);
+        paging::unmap_and_free([START..START + FRAME_BYTES]);
     }
 }

@@ -72,7 +72,7 @@ pub(super) struct CurrentLoads {
 
 /// How busy all are.
 pub(super) fn loads() -> CurrentLoads {
-    CurrentLoads { count: percpu::count() }
+    CurrentLoads { count: percpu::numbers() }
 }
 
 impl Loads for CurrentLoads {

@@ -10,7 +10,7 @@ use super::cpus::{self, Cpu, NEVER};
 use super::thread::{Priority, Thread};
 use crate::hw::apic::{self, Destination};
 use crate::hw::context::{self, Context};
-use crate::hw::{clock, irq, percpu, smp, timer, trap};
+use crate::hw::{clock, irq, percpu, smp, stacks, timer, trap};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use arrayvec::ArrayString;
@@ -99,6 +99,11 @@ pub fn idle() -> ! {
         interrupts::disable();
         switch(Disposition::Requeue);
         clock::refine();
+        if stacks::trim_pool() {
+            // There may be more, and there may be something better to do.
+            interrupts::enable();
+            continue;
+        }
         interrupts::enable_and_hlt();
     }
 }
@@ -317,7 +322,7 @@ fn idle_taker(cpu: &Cpu, queue: &RunQueue<Thread>) -> Option<&'static Cpu> {
         return None;
     }
     let idle =
-        (0..percpu::count()).filter_map(cpus::get).filter(|other| other.number != cpu.number && other.has_nothing());
+        (0..percpu::numbers()).filter_map(cpus::get).filter(|other| other.number != cpu.number && other.has_nothing());
     idle.into_iter().find(|other| queue.could_give(|thread| thread.may_run_on(other.number)))
 }
 

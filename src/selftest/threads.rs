@@ -2,7 +2,8 @@
 
 use super::tools::{Chance, PATIENCE, after, eventually, here, no_memory, processors, room_for_threads, spin};
 use super::{Outcome, Test};
-use crate::proc::thread::{self, spawn_on};
+use crate::hw::ipi;
+use crate::proc::thread::{self, Thread, spawn_on};
 use crate::proc::{JoinHandle, Mutex, Priority, scheduler, sleep, spawn};
 use crate::proc::{Outcome as Wait, wait_until};
 use alloc::format;
@@ -13,6 +14,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use core::time::Duration;
 use logic::sched::{CpuSet, Nice};
 use logic::sync::wait_queue::WaitQueue;
+use logic::sync::{IrqLock, Rank};
 
 /// All of them.
 pub const TESTS: &[Test] = &[
@@ -20,6 +22,7 @@ pub const TESTS: &[Test] = &[
     Test { name: "threads-names", run: names_and_numbers },
     Test { name: "threads-tree", run: threads_start_threads },
     Test { name: "threads-short", run: short_lives },
+    Test { name: "threads-end-in-handlers", run: handlers_may_be_the_last_to_let_go },
     Test { name: "threads-affinity", run: threads_stay_where_they_must },
     Test { name: "threads-mutex", run: a_mutex_lets_one_in },
     Test { name: "threads-ping-pong-one", run: ping_pong_on_one_processor },
@@ -100,7 +103,9 @@ fn threads_start_threads() -> Outcome {
         // One that cannot be started is missing in the sum.
         children.into_iter().flatten().map(JoinHandle::join).sum()
     }
-    check_eq!(grow(7), 128);
+    // All levels of the tree are there at once.
+    let depth = room_for_threads(256).ilog2() - 1;
+    check_eq!(grow(depth), 1 << depth);
     Ok(())
 }
 
@@ -110,6 +115,27 @@ fn short_lives() -> Outcome {
         let allowed = if round % 2 == 0 { CpuSet::ALL } else { CpuSet::only(round / 2 % processors()) };
         let thread = spawn_on(allowed, "short", Priority::NORMAL, move || round).map_err(no_memory)?;
         check_eq!(thread.join(), round);
+    }
+    Ok(())
+}
+
+/// Who lets go of a thread last frees it, and be it in the handler of a call that another processor waits for.
+fn handlers_may_be_the_last_to_let_go() -> Outcome {
+    static PARCEL: IrqLock<Option<Arc<Thread>>> = IrqLock::new(Rank::File, None);
+    let mut ended = Vec::new();
+    for _ in 0..room_for_threads(100) {
+        let handle = spawn("parcel", Priority::NORMAL, || ()).map_err(no_memory)?;
+        ended.push(handle.thread().clone());
+        handle.join();
+    }
+    for thread in ended {
+        check!(eventually(|| Arc::strong_count(&thread) == 1), "a thread that has ended is not let go of");
+        *PARCEL.lock() = Some(thread);
+        ipi::call_others(|_| true, &|| {
+            let last = PARCEL.lock().take();
+            drop(last);
+        });
+        PARCEL.lock().take();
     }
     Ok(())
 }
