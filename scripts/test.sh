@@ -20,5 +20,6 @@ echo "test: reproducibility"
 scripts/reproduce.sh
 scripts/fuzz.sh boot_info 10
 scripts/fuzz.sh acpi 10
+scripts/fuzz.sh pci 10
 echo "test: host and machine tests"
 exec cargo test --locked --no-fail-fast --lib --bins --tests

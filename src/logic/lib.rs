@@ -7,6 +7,7 @@ extern crate alloc;
 pub mod acpi;
 pub mod backtrace;
 pub mod boot;
+pub mod bus;
 pub mod display;
 pub mod irq;
 pub mod log_ring;

@@ -1,0 +1,3 @@
+//! Buses that devices sit on.
+
+pub mod pci;
