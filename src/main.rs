@@ -71,6 +71,7 @@ extern "C" fn kernel_main_on_its_own_stack(info: &'static BootInfo) -> ! {
 #[inline(never)]
 fn main_thread(info: &'static BootInfo) {
     proc::scheduler::start_other_cpus(info, hw::acpi::platform());
+    drivers::pci::init(info);
     report_use();
     report_time(info);
     provoke::as_asked(info);

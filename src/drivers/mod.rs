@@ -3,5 +3,6 @@
 pub mod console;
 mod framebuffer;
 pub mod last_words;
+pub mod pci;
 mod serial;
 mod vga;

@@ -35,6 +35,11 @@ pub fn identity() -> CpuId<CpuIdReaderNative> {
     CpuId::new()
 }
 
+/// Whether a hypervisor says that the machine is one that it makes up.
+pub(super) fn is_virtual() -> bool {
+    identity().get_feature_info().is_some_and(|features| features.has_hypervisor())
+}
+
 /// Whether pages of 1 GiB exist.
 pub(super) fn has_gibibyte_pages() -> bool {
     identity().get_extended_processor_and_feature_identifiers().is_some_and(|features| features.has_1gib_pages())

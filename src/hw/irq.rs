@@ -18,7 +18,9 @@ use core::iter;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use logic::acpi::Platform;
 use logic::irq::lines::{ClaimError, LineTable, Source};
-use logic::irq::routing::{Controller, ISA_IRQS, Mode, RedirectionEntry, gsi_mode, isa_line, may_have_pic, pic_mode};
+use logic::irq::routing::{
+    Controller, ISA_IRQS, Mode, RedirectionEntry, gsi_mode, is_pin_at_isa_line, isa_line, may_have_pic, pic_mode,
+};
 use logic::irq::vectors::{DEVICE_VECTORS, FIXED_BASE, PIC_BASE};
 use logic::sync::{IrqLock, Rank};
 use spin::{Once, RwLock};
@@ -77,6 +79,11 @@ pub fn init_this_cpu() {
     }
 }
 
+/// Whether devices can interrupt by messages: they go to local APICs.
+pub fn has_messages() -> bool {
+    apic::mode() != apic::ApicMode::Absent
+}
+
 /// An interrupt that a driver may claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
@@ -87,6 +94,14 @@ pub enum Line {
     Gsi(u32),
     /// One that the device raises by a message ([`Registration::message`]).
     Message,
+}
+
+impl Line {
+    /// The line of a PCI pin that firmware has led to the 8259s' input `irq`; `None` if that is not known.
+    pub fn of_pci_pin(irq: u8) -> Option<Self> {
+        let setup = SETUP.get()?;
+        is_pin_at_isa_line(setup.platform, setup.controller, irq).then_some(Self::Isa(irq))
+    }
 }
 
 /// Whether an interrupt was a handler's device's.
@@ -271,7 +286,7 @@ impl Setup {
     /// Where the interrupts of `line` come from, and how.
     fn source(&self, line: Line) -> Result<(Source, Mode), IrqError> {
         let found = match (line, self.controller) {
-            (Line::Message, _) => (apic::mode() != apic::ApicMode::Absent).then_some((Source::Message, Mode::ISA)),
+            (Line::Message, _) => has_messages().then_some((Source::Message, Mode::ISA)),
             (_, Controller::None) => None,
             (Line::Isa(irq), Controller::IoApic) => {
                 isa_line(self.platform, irq).map(|(gsi, mode)| (Source::Gsi(gsi), mode))

@@ -7,6 +7,7 @@ use core::ptr::NonNull;
 use x86_64::PhysAddr;
 
 /// A device's registers, mapped for good and never cached.
+#[derive(Debug)]
 pub struct Registers {
     start: NonNull<u8>,
     length: usize,
@@ -22,6 +23,11 @@ impl Registers {
     pub fn map(address: PhysAddr, bytes: u64) -> Option<Self> {
         let start = NonNull::new(window::map(address, bytes, Caching::Uncached)?.as_mut_ptr())?;
         Some(Self { start, length: usize::try_from(bytes).ok()? })
+    }
+
+    /// Bytes of registers.
+    pub fn bytes(&self) -> usize {
+        self.length
     }
 
     /// Reads the register at byte `offset`, a multiple of 4.

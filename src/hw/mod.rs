@@ -26,6 +26,7 @@ pub mod lock;
 mod machine_check;
 pub mod mmio;
 pub mod paging;
+pub mod pci;
 pub mod percpu;
 mod pic;
 mod pit;

@@ -36,6 +36,7 @@ mod interrupts;
 mod locks;
 mod mappings;
 mod memory;
+mod pci;
 mod processors;
 mod runner;
 mod threads;
@@ -87,6 +88,7 @@ const ROOMS: &[&[Test]] = &[
     processors::TESTS,
     timers::TESTS,
     threads::TESTS,
+    pci::TESTS,
 ];
 
 /// All tests that end in a panic.
@@ -103,6 +105,7 @@ pub struct Faulty {
 /// Runs the tests that the command line asks for and switches the machine off.
 pub fn run(info: &'static BootInfo) -> ! {
     INFO.call_once(|| info);
+    pci::prepare();
     runner::run(info)
 }
 

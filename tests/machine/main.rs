@@ -8,6 +8,7 @@ mod doors;
 mod faults;
 mod harness;
 mod limits;
+mod pci;
 mod power;
 mod processors;
 mod screens;

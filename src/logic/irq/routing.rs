@@ -84,6 +84,20 @@ pub fn pic_mode(edge_level_control: u16, irq: u8) -> Mode {
     Mode { level: exists && irq < ISA_IRQS && edge_level_control >> irq & 1 != 0, active_low: false }
 }
 
+/// Whether a PCI pin that firmware has led to the 8259s' input `irq` interrupts at ISA interrupt `irq`. Where I/O APICs deliver
+/// interrupts, pins mostly have inputs of their own, of which only AML tells; but the tables of some machines (QEMU's) call
+/// lines that pins are led to level-triggered. The one of ACPI's own events is so everywhere, and tells nothing.
+pub fn is_pin_at_isa_line(platform: &Platform, controller: Controller, irq: u8) -> bool {
+    let sci = platform.fixed.map(|fixed| u32::from(fixed.sci_gsi));
+    match controller {
+        Controller::Pic => irq < ISA_IRQS && irq != CASCADE_IRQ,
+        Controller::IoApic => {
+            platform.overrides.iter().any(|found| found.isa_irq == irq && found.level && Some(found.gsi) != sci)
+        }
+        Controller::None => false,
+    }
+}
+
 /// An entry of an I/O APIC's redirection table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RedirectionEntry(u64);
@@ -176,6 +190,14 @@ mod tests {
         assert_eq!(gsi_mode(&qemu(), 11), high_level);
         assert_eq!(gsi_mode(&qemu(), 12), Mode::ISA);
         assert_eq!(gsi_mode(&qemu(), 16), Mode::PCI);
+    }
+
+    #[test]
+    fn pins_arrive_at_isa_lines_where_that_is_known() {
+        let at = |controller, irq| is_pin_at_isa_line(&qemu(), controller, irq);
+        assert!(at(Controller::IoApic, 11) && !at(Controller::IoApic, 12) && !at(Controller::IoApic, 16));
+        assert!(at(Controller::Pic, 12) && !at(Controller::Pic, 2) && !at(Controller::Pic, 16));
+        assert!(!at(Controller::None, 11));
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub enum Rank {
     Console,
     /// The serial port.
     Serial,
+    /// PCI configuration space, reached by a pair of ports: takes nothing.
+    PciConfiguration,
     /// Interrupt lines and their controllers: taken whatever else is held, and takes nothing.
     Interrupts,
 }
