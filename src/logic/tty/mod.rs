@@ -2,6 +2,7 @@
 
 mod font;
 mod grid;
+pub mod terminal;
 
 pub use font::Font;
 pub use grid::{CellDisplay, TextGrid};
