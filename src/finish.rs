@@ -1,7 +1,7 @@
-//! What to do once the kernel is ready, for tests and for whoever measures: `then=poweroff`, `then=reboot` or `then=halt` on
-//! the command line.
+//! What to do once the kernel is ready, for tests and for whoever measures: `then=` on the command line, with one of `halt`,
+//! `poweroff`, `reboot`, `card` and `scroll`.
 
-use crate::hw;
+use crate::{hw, show};
 use logic::boot::BootInfo;
 
 /// Does what `then=` asks for.
@@ -11,6 +11,8 @@ pub fn as_asked(info: &BootInfo) {
         Some("poweroff") => hw::power::power_off(),
         Some("reboot") => hw::power::reboot(),
         Some("halt") => hw::cpu::halt(),
-        Some(other) => log::warn!("then={other} is none of poweroff, reboot, halt"),
+        Some("card") => show::card(),
+        Some("scroll") => show::scroll(),
+        Some(other) => log::warn!("then={other} is none of halt, poweroff, reboot, card, scroll"),
     }
 }

@@ -20,10 +20,13 @@ mod proc;
 mod provoke;
 #[cfg(feature = "selftest")]
 mod selftest;
+mod show;
 
+use drivers::console;
 use hw::boot;
 use logic::boot::BootInfo;
 use logic::display::Display;
+use logic::sync::wait_queue::WaitQueue;
 
 /// Physical address of the boot information and the time-stamp counter at the entry, both from `asm/entry.asm`.
 #[allow(unsafe_code, reason = "the one symbol that the assembly calls")]
@@ -31,7 +34,7 @@ use logic::display::Display;
 extern "C" fn kernel_main(information: u32, entry_tsc: u64) -> ! {
     hw::startup::boot_cpu();
     hw::clock::begin(entry_tsc);
-    drivers::console::start();
+    console::start();
     log::info!("Eres OS {} (x86_64)", env!("CARGO_PKG_VERSION"));
 
     let info = match boot::information(information, entry_tsc) {
@@ -43,7 +46,7 @@ extern "C" fn kernel_main(information: u32, entry_tsc: u64) -> ! {
     if hw::paging::install(info).is_err() {
         stop(info.display, &"E37 there is not enough memory for the page tables");
     }
-    drivers::console::attach(info);
+    console::attach(info);
     hw::irq::init(platform);
     hw::clock::add_references(platform);
     hw::startup::finish(info);
@@ -72,6 +75,7 @@ extern "C" fn kernel_main_on_its_own_stack(info: &'static BootInfo) -> ! {
 fn main_thread(info: &'static BootInfo) {
     proc::scheduler::start_other_cpus(info, hw::acpi::platform());
     drivers::pci::init(info);
+    draw_what_is_left();
     report_use();
     report_time(info);
     provoke::as_asked(info);
@@ -81,9 +85,24 @@ fn main_thread(info: &'static BootInfo) {
     selftest::run(info);
 }
 
+/// Has a thread draw what the console leaves undrawn while much is written. Without it, all is drawn at once.
+fn draw_what_is_left() {
+    let thread = proc::spawn("console", proc::Priority::NORMAL, || {
+        console::defer_from_now_on();
+        loop {
+            proc::wait::wait_until(console::flush_queue(), None, console::is_flush_wanted);
+            proc::wait::wait_until(&WaitQueue::new(), Some(console::flush_due()), || false);
+            console::flush();
+        }
+    });
+    if thread.is_err() {
+        log::warn!("console: no memory for the thread that draws");
+    }
+}
+
 /// Says on every console that there is why the kernel cannot go on.
 fn stop(display: Display, error: &dyn core::fmt::Display) -> ! {
-    drivers::console::attach_display(display);
+    console::attach_display(display);
     log::error!("{error}");
     hw::cpu::halt()
 }

@@ -1,66 +1,103 @@
-//! The console: whatever of serial port, VGA text and framebuffer there is, all saying the same; and the log that feeds it.
+//! The console: a screen, if there is one, and the serial port, saying the same; and the log that feeds it.
 //!
 //! Every record goes to the ring, from the first line on, whether or not its level is shown. A display that is attached later is
 //! first told all that was said.
+//!
+//! What is written is drawn at once as a rule. While much is written in a short time, it is drawn from time to time, and what is
+//! left in the end by whoever waits in [`flush_queue`]: see [`logic::tty::pace`]. Nothing waits before [`defer_from_now_on`], in a
+//! panic, or where interrupts are off, because nobody could be woken there.
 
-use super::framebuffer::FramebufferText;
+use super::screen::Screen;
 use super::serial::Serial;
-use super::vga::VgaText;
+use crate::hw::clock;
+use arrayvec::ArrayVec;
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use logic::boot::BootInfo;
 use logic::display::Display;
 use logic::log_ring::LogRing;
+use logic::sync::wait_queue::WaitQueue;
 use logic::sync::{IrqLock, Rank};
-use logic::tty::{CellDisplay, TextGrid};
+use logic::time::Instant;
+use logic::tty::pace::{Decision, Pace, Source};
+use logic::tty::terminal::{Modes, REPLY_BYTES};
+use x86_64::instructions::interrupts;
 
 /// Bytes of log that are kept.
 const LOG_BYTES: usize = 32 * 1024;
 /// The least important level that is kept; finer ones are for whoever changes this.
 const KEPT: LevelFilter = LevelFilter::Debug;
 
+/// Bytes that a program writes with interrupts off: a serial port takes 87 µs for each.
+const PIECE_BYTES: usize = 64;
+/// Cells that are drawn with interrupts off, and a row more.
+const SLICE_CELLS: usize = 256;
+
+/// What a program that asks is told where there is no screen: that of a VT100, which most serial terminals are at least.
+const SIZE_WITHOUT_SCREEN: (usize, usize) = (80, 24);
+
 /// The least important level that is shown, as a number.
 static SHOWN: AtomicUsize = AtomicUsize::new(LevelFilter::Info as usize);
 pub(super) static CONSOLE: IrqLock<Console> =
-    IrqLock::new(Rank::Console, Console { serial: None, grid: TextGrid::new(), screen: Screen::None });
+    IrqLock::new(Rank::Console, Console { serial: None, screen: Screen::none(), is_in_line: false, pace: Pace::new() });
 pub(super) static LOG: IrqLock<LogRing<LOG_BYTES>> = IrqLock::new(Rank::Log, LogRing::new());
 static LOGGER: Logger = Logger;
 
-pub(super) enum Screen {
-    None,
-    Vga(VgaText),
-    Framebuffer(FramebufferText),
-}
+/// Somebody waits in [`FLUSH_QUEUE`].
+static MAY_DEFER: AtomicBool = AtomicBool::new(false);
+/// Something is not drawn yet, and when it should be.
+static IS_FLUSH_WANTED: AtomicBool = AtomicBool::new(false);
+static FLUSH_DUE: AtomicU64 = AtomicU64::new(0);
+static FLUSH_QUEUE: WaitQueue = WaitQueue::new();
 
 pub(super) struct Console {
-    pub(super) serial: Option<Serial>,
-    grid: TextGrid,
-    screen: Screen,
+    serial: Option<Serial>,
+    pub(super) screen: Screen,
+    /// The serial line does not stand at its beginning.
+    is_in_line: bool,
+    pace: Pace,
 }
 
 impl Console {
-    pub(super) fn write_on_screen(&mut self, text: &str) {
-        let display: &mut dyn CellDisplay = match &mut self.screen {
-            Screen::None => return,
-            Screen::Vga(display) => display,
-            Screen::Framebuffer(display) => display,
-        };
-        self.grid.write(text, display);
+    /// A program's output.
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(serial) = &mut self.serial {
+            serial.send(bytes);
+        }
+        if let Some(last) = bytes.last() {
+            self.is_in_line = !matches!(last, b'\n' | b'\r');
+        }
+        self.screen.write(bytes);
     }
 
-    /// Columns and rows of the screen, 0 without one.
-    pub(super) fn size(&self) -> (usize, usize) {
-        self.grid.size()
+    /// Begins a line of the kernel's own, apart from what was written before.
+    pub(super) fn begin_line(&mut self) {
+        if self.is_in_line {
+            self.say_on_serial("\n");
+            self.is_in_line = false;
+        }
+        self.screen.begin_line();
     }
-}
 
-impl Write for Console {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
+    pub(super) fn end_line(&mut self) {
+        self.say_on_serial("\n");
+        self.is_in_line = false;
+        self.screen.end_line();
+    }
+
+    pub(super) fn say_on_serial(&mut self, text: &str) {
         if let Some(serial) = &mut self.serial {
             serial.write(text);
         }
-        self.write_on_screen(text);
+    }
+}
+
+/// Adds to the kernel's line.
+impl Write for Console {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.say_on_serial(text);
+        self.screen.continue_line(text);
         Ok(())
     }
 }
@@ -73,13 +110,24 @@ pub fn start() {
     }
 }
 
-/// Adds the display that the loader left, and obeys `log=` of the command line: off, error, warn, info, debug or trace.
+/// Adds the display that the loader left, and obeys `log=` of the command line: off, error, warn, info, debug or trace. Kernel
+/// memory must be there to be taken.
 pub fn attach(info: &BootInfo) {
-    attach_display(info.display);
+    if let Some(screen) = Screen::new(info.display) {
+        attach_screen(screen.with_terminal());
+    }
     match info.command_line.value("log").map(str::parse) {
         None => {}
         Some(Ok(level)) => show(level),
         Some(Err(_)) => log::warn!("log= takes off, error, warn, info, debug or trace"),
+    }
+}
+
+/// Adds a display where there is no memory, unless there is one already: for a kernel that is about to stop.
+pub fn attach_display(display: Display) {
+    let has_screen = CONSOLE.lock().screen.is_there();
+    if let Some(screen) = Screen::new(display).filter(|_| !has_screen) {
+        attach_screen(screen);
     }
 }
 
@@ -93,34 +141,139 @@ fn is_shown(level: Level) -> bool {
     level as usize <= SHOWN.load(Ordering::Relaxed)
 }
 
-/// Adds a display, and tells it all that was said so far.
-pub fn attach_display(display: Display) {
-    let (screen, (columns, rows)) = match display {
-        Display::None => (None, (0, 0)),
-        Display::Text { columns, rows } => {
-            let size = (columns as usize, rows as usize);
-            (VgaText::new(size.0, size.1).map(Screen::Vga), size)
-        }
-        Display::Framebuffer(framebuffer) => match FramebufferText::new(&framebuffer) {
-            Some(display) => {
-                let size = display.size();
-                (Some(Screen::Framebuffer(display)), size)
-            }
-            None => (None, (0, 0)),
-        },
-    };
-    let Some(screen) = screen else { return };
+/// Tells a screen all that was said so far.
+fn attach_screen(mut screen: Screen) {
     let log = LOG.lock();
     let mut console = CONSOLE.lock();
-    console.screen = screen;
-    console.grid.resize(columns, rows);
     for (level, text) in log.records().filter(|(level, _)| is_shown(*level)) {
-        console.write_on_screen(prefix(level));
-        for byte in text {
-            console.write_on_screen(char::from(byte).encode_utf8(&mut [0; 4]));
-        }
-        console.write_on_screen("\n");
+        screen.continue_line(prefix(level));
+        say_bytes(text, |words| screen.continue_line(words));
+        screen.end_line();
     }
+    screen.render(0, usize::MAX);
+    console.screen = screen;
+}
+
+/// Hands on a record's text, as strings.
+pub(super) fn say_bytes(bytes: impl Iterator<Item = u8>, mut say: impl FnMut(&str)) {
+    // A record whose beginning was dropped may begin within a character.
+    let mut decoder = Utf8::default();
+    bytes.for_each(|byte| decoder.push(byte, &mut say));
+}
+
+/// Bytes of a character that is not complete yet.
+#[derive(Default)]
+struct Utf8(ArrayVec<u8, 4>);
+
+impl Utf8 {
+    fn push(&mut self, byte: u8, say: &mut impl FnMut(&str)) {
+        if self.0.try_push(byte).is_err() {
+            self.0.clear();
+        }
+        if let Ok(character) = core::str::from_utf8(&self.0) {
+            say(character);
+            self.0.clear();
+        }
+    }
+}
+
+/// Shows a program's output, escape sequences and all, on the screen and on the serial line. No lock may be held.
+pub fn write(bytes: &[u8]) {
+    for piece in bytes.chunks(PIECE_BYTES) {
+        CONSOLE.lock().write(piece);
+        draw(Source::Program);
+    }
+}
+
+/// Columns and rows.
+#[allow(dead_code, reason = "for the keyboard and for programs to come")]
+pub fn size() -> (usize, usize) {
+    match CONSOLE.lock().screen.size() {
+        (0, _) | (_, 0) => SIZE_WITHOUT_SCREEN,
+        size => size,
+    }
+}
+
+/// What keys must be sent as, and other modes that programs have set.
+#[allow(dead_code, reason = "for the keyboard and for programs to come")]
+pub fn modes() -> Modes {
+    CONSOLE.lock().screen.terminal().map(|terminal| *terminal.modes()).unwrap_or_default()
+}
+
+/// The screen's answers to what programs asked it, to be taken as typed.
+#[allow(dead_code, reason = "for the keyboard and for programs to come")]
+pub fn take_reply() -> ArrayVec<u8, REPLY_BYTES> {
+    CONSOLE.lock().screen.terminal().map(|terminal| terminal.take_reply()).unwrap_or_default()
+}
+
+/// Scrolls the screen's view: back by positive `rows`, forward by negative ones.
+#[allow(dead_code, reason = "for the keyboard and for programs to come")]
+pub fn scroll_view(rows: isize) {
+    let changed = CONSOLE.lock().screen.terminal().is_some_and(|terminal| terminal.scroll_view(rows));
+    if changed {
+        render_now();
+    }
+}
+
+/// Returns the view to the present, as output does by itself.
+#[allow(dead_code, reason = "for the keyboard and for programs to come")]
+pub fn reset_view() {
+    scroll_view(isize::MIN);
+}
+
+/// Lets drawing wait while much is written: called by the one who from now on waits in [`flush_queue`] until
+/// [`is_flush_wanted`], then until [`flush_due`], then calls [`flush`], again and again.
+pub fn defer_from_now_on() {
+    MAY_DEFER.store(true, Ordering::Release);
+}
+
+/// Who draws what was left undrawn waits here.
+pub fn flush_queue() -> &'static WaitQueue {
+    &FLUSH_QUEUE
+}
+
+/// Whether something was left undrawn.
+pub fn is_flush_wanted() -> bool {
+    IS_FLUSH_WANTED.load(Ordering::Acquire)
+}
+
+/// When it should be drawn.
+pub fn flush_due() -> Instant {
+    Instant::from_nanoseconds(FLUSH_DUE.load(Ordering::Relaxed))
+}
+
+/// Draws what was left undrawn.
+pub fn flush() {
+    IS_FLUSH_WANTED.store(false, Ordering::Release);
+    render_now();
+}
+
+/// Draws now, or has it done later.
+fn draw(source: Source) {
+    // Where interrupts are on no spinning lock is held, so that waking can wait for none.
+    if MAY_DEFER.load(Ordering::Acquire) && interrupts::are_enabled() {
+        let now = clock::now();
+        let decision = CONSOLE.lock().pace.decide(now, source);
+        if let Decision::At(due) = decision {
+            if !IS_FLUSH_WANTED.load(Ordering::Relaxed) {
+                FLUSH_DUE.store(due.nanoseconds(), Ordering::Relaxed);
+                IS_FLUSH_WANTED.store(true, Ordering::Release);
+                FLUSH_QUEUE.wake_all();
+            }
+            return;
+        }
+    }
+    render_now();
+}
+
+/// Draws all that is not shown yet, in slices between which others get the console.
+pub fn render_now() {
+    let began = clock::now();
+    let mut row = Some(0);
+    while let Some(next) = row {
+        row = CONSOLE.lock().screen.render(next, SLICE_CELLS);
+    }
+    CONSOLE.lock().pace.note(began, clock::now());
 }
 
 /// Calls `action` while the locks of console and log are held, as they are while a record is written.
@@ -139,7 +292,14 @@ impl Log for Logger {
     fn log(&self, record: &Record<'_>) {
         LOG.lock().push(record.level(), *record.args());
         if is_shown(record.level()) {
-            let _ = writeln!(CONSOLE.lock(), "{}{}", prefix(record.level()), record.args());
+            {
+                let mut console = CONSOLE.lock();
+                console.begin_line();
+                // Writing never fails; a Display that does has said what it could.
+                let _ = write!(console, "{}{}", prefix(record.level()), record.args());
+                console.end_line();
+            }
+            draw(Source::Kernel);
         }
     }
 

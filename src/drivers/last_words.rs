@@ -16,10 +16,15 @@ pub struct LastWords<'a> {
 }
 
 impl<'a> LastWords<'a> {
-    /// Begins a new line, apart from what was said before.
+    /// Begins a new line, apart from what was said before, on a screen that may have been left half changed.
     pub fn new(panicking: &'a Panicking) -> Self {
-        let mut words = Self { panicking, column: 0, row: 0, cut: false };
-        words.end_line();
+        let words = Self { panicking, column: 0, row: 0, cut: false };
+        let mut console = words.console();
+        console.say_on_serial("\n");
+        console.screen.recover();
+        console.screen.begin_line();
+        console.screen.render(0, usize::MAX);
+        drop(console);
         words
     }
 
@@ -39,9 +44,7 @@ impl<'a> LastWords<'a> {
             self.cut = true;
             self.say("  | ");
             self.say(console::prefix(level));
-            for byte in text {
-                self.say(char::from(byte).encode_utf8(&mut [0; 4]));
-            }
+            console::say_bytes(text, |words| self.say(words));
             self.cut = false;
             self.end_line();
         }
@@ -49,9 +52,8 @@ impl<'a> LastWords<'a> {
 
     /// Whether the first line has left the screen.
     pub fn have_scrolled(&self) -> bool {
-        let (_, rows) = self.console().size();
-        // The words began with the end of the line before.
-        rows > 0 && self.row > rows
+        let (_, rows) = self.console().screen.size();
+        rows > 0 && self.row >= rows
     }
 
     fn console(&self) -> impl DerefMut<Target = Console> + use<'a> {
@@ -64,10 +66,8 @@ impl<'a> LastWords<'a> {
 
     fn say(&mut self, text: &str) {
         let mut console = self.console();
-        if let Some(serial) = &mut console.serial {
-            serial.write(text);
-        }
-        let (columns, _) = console.size();
+        console.say_on_serial(text);
+        let (columns, _) = console.screen.size();
         for character in text.chars() {
             if character == '\n' {
                 (self.column, self.row) = (0, self.row + 1);
@@ -78,8 +78,9 @@ impl<'a> LastWords<'a> {
             } else {
                 (self.column, self.row) = (1, self.row + 1);
             }
-            console.write_on_screen(character.encode_utf8(&mut [0; 4]));
+            console.screen.continue_line(character.encode_utf8(&mut [0; 4]));
         }
+        console.screen.render(0, usize::MAX);
     }
 }
 

@@ -4,5 +4,6 @@ pub mod console;
 mod framebuffer;
 pub mod last_words;
 pub mod pci;
+mod screen;
 mod serial;
 mod vga;

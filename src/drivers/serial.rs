@@ -42,7 +42,8 @@ impl Serial {
         }
     }
 
-    fn send(&mut self, mut bytes: &[u8]) {
+    /// Sends bytes as they are, with the same patience.
+    pub fn send(&mut self, mut bytes: &[u8]) {
         let mut patience = if self.dead { 1 } else { PATIENCE };
         while !bytes.is_empty() && patience > 0 {
             let sent = self.uart.send_bytes(bytes);

@@ -42,27 +42,17 @@ impl VideoMemory {
 
     /// Writes two bytes at byte `offset`.
     pub fn write_u16(&mut self, offset: usize, value: u16) {
-        self.write(offset, value);
+        self.write_bytes(offset, &value.to_le_bytes());
     }
 
-    /// Writes four bytes at byte `offset`.
-    pub fn write_u32(&mut self, offset: usize, value: u32) {
-        self.write(offset, value);
-    }
-
-    /// Writes three bytes at byte `offset`, the lowest first.
-    pub fn write_u24(&mut self, offset: usize, value: u32) {
-        let [low, middle, high, _] = value.to_le_bytes();
-        self.write(offset, [low, middle, high]);
-    }
-
-    fn write<T>(&mut self, offset: usize, value: T) {
-        if offset.checked_add(size_of::<T>()).is_none_or(|end| end > self.length) {
+    /// Writes `bytes` from byte `offset` on: all of them or, if they do not fit, none.
+    pub fn write_bytes(&mut self, offset: usize, bytes: &[u8]) {
+        if offset.checked_add(bytes.len()).is_none_or(|end| end > self.length) {
             return;
         }
         // SAFETY: the offset lies inside.
         let target = unsafe { self.start.add(offset) };
-        // SAFETY: all of `value` lies inside, by the check above; x86 needs no alignment, and the memory is mapped for good.
-        unsafe { ptr::write_unaligned(target.cast::<T>(), value) };
+        // SAFETY: all of `bytes` lies inside, by the check above; they are not in video memory, which has no reference to it.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len()) };
     }
 }

@@ -1,8 +1,14 @@
 //! Text on a screen, without the screen.
 
+mod code_page;
 mod font;
-mod grid;
+pub mod pace;
+mod paint;
+pub mod palette;
+mod shown;
 pub mod terminal;
 
+pub use code_page::{REPLACEMENT, code_page_437};
 pub use font::Font;
-pub use grid::{CellDisplay, TextGrid};
+pub use paint::Painter;
+pub use shown::{CellDisplay, Shown};

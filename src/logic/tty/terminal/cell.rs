@@ -96,6 +96,12 @@ impl Cell {
         Self { content, foreground: style.foreground, background: style.background }
     }
 
+    /// A blank with attributes.
+    pub const fn with(attributes: Attributes) -> Self {
+        let content = (attributes.0 as u32) << CHARACTER_BITS;
+        Self { content, foreground: Colour::Default, background: Colour::Default }
+    }
+
     /// What erasing leaves: a blank on `background`.
     pub fn blank(background: Colour) -> Self {
         Self { background, ..Self::default() }

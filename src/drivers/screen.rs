@@ -1,0 +1,175 @@
+//! The screen, whichever it is: a terminal shown on VGA text memory or in a framebuffer.
+//!
+//! A terminal needs memory. Where there is none (yet), lines are drawn as they come, and start over at the top of a full screen.
+
+use super::framebuffer::FramebufferText;
+use super::vga::VgaText;
+use crate::hw::frames;
+use logic::display::Display;
+use logic::tty::terminal::{Cell, Style, Terminal};
+use logic::tty::{CellDisplay, Shown};
+
+/// Rows that can be scrolled back to where memory is no matter.
+const PAST_ROWS: usize = 1000;
+/// The past takes at most this part of the memory that is free.
+const PAST_SHARE: u64 = 64;
+
+/// What shows cells.
+#[expect(clippy::large_enum_variant, reason = "there is one, and it is needed where there is no heap to box it in")]
+enum Adapter {
+    None,
+    Vga(VgaText),
+    Framebuffer(FramebufferText),
+}
+
+/// A terminal, and what the display shows of it.
+struct Text {
+    terminal: Terminal,
+    shown: Shown,
+}
+
+/// A display with what it is to show. Without a display, it takes everything and shows nothing.
+pub struct Screen {
+    adapter: Adapter,
+    columns: usize,
+    rows: usize,
+    text: Option<Text>,
+    /// Without a terminal: where the next character goes.
+    column: usize,
+    row: usize,
+}
+
+impl Screen {
+    /// No display.
+    pub const fn none() -> Self {
+        Self { adapter: Adapter::None, columns: 0, rows: 0, text: None, column: 0, row: 0 }
+    }
+
+    /// Maps and blanks a display; `None` if there is none, or not for us.
+    pub fn new(display: Display) -> Option<Self> {
+        let (adapter, (columns, rows)) = match display {
+            Display::None => return None,
+            Display::Text { columns, rows } => {
+                let size = (columns as usize, rows as usize);
+                (Adapter::Vga(VgaText::new(size.0, size.1)?), size)
+            }
+            Display::Framebuffer(framebuffer) => {
+                let text = FramebufferText::new(&framebuffer)?;
+                let size = text.size();
+                (Adapter::Framebuffer(text), size)
+            }
+        };
+        (columns > 0 && rows > 0).then_some(Self { adapter, columns, rows, ..Self::none() })
+    }
+
+    /// Gives it a terminal if there is memory for one. Kernel memory must be there to be taken.
+    pub fn with_terminal(mut self) -> Self {
+        let share = frames::free_frames() * frames::FRAME_BYTES / PAST_SHARE;
+        let share = usize::try_from(share).unwrap_or(usize::MAX) / (self.columns * size_of::<Cell>());
+        let text = |past_rows| -> Result<Text, alloc::collections::TryReserveError> {
+            let shown = Shown::new(self.columns, self.rows)?;
+            Ok(Text { terminal: Terminal::new(self.columns, self.rows, past_rows)?, shown })
+        };
+        self.text = text(share.min(PAST_ROWS)).or_else(|_| text(0)).ok();
+        self
+    }
+
+    /// Whether there is a display.
+    pub fn is_there(&self) -> bool {
+        !matches!(self.adapter, Adapter::None)
+    }
+
+    /// Columns and rows, 0 without a display.
+    pub fn size(&self) -> (usize, usize) {
+        (self.columns, self.rows)
+    }
+
+    /// The terminal.
+    pub fn terminal(&mut self) -> Option<&mut Terminal> {
+        self.text.as_mut().map(|text| &mut text.terminal)
+    }
+
+    /// Takes a program's output.
+    pub fn write(&mut self, bytes: &[u8]) {
+        match &mut self.text {
+            Some(text) => text.terminal.write(bytes),
+            None => bytes.utf8_chunks().for_each(|chunk| self.draw_plainly(chunk.valid())),
+        }
+    }
+
+    /// Begins a line of the kernel's own; see [`Terminal::begin_line`].
+    pub fn begin_line(&mut self) {
+        match &mut self.text {
+            Some(text) => text.terminal.begin_line(),
+            None if self.column > 0 => self.end_line(),
+            None => {}
+        }
+    }
+
+    /// Adds to that line.
+    pub fn continue_line(&mut self, words: &str) {
+        match &mut self.text {
+            Some(text) => text.terminal.continue_line(words),
+            None => self.draw_plainly(words),
+        }
+    }
+
+    /// Ends that line.
+    pub fn end_line(&mut self) {
+        match &mut self.text {
+            Some(text) => text.terminal.end_line(),
+            None => self.draw_plainly("\n"),
+        }
+    }
+
+    /// Draws what is not shown as it should be, from `row` on, until about `most` cells were drawn. The row to go on with if that
+    /// was not all.
+    pub fn render(&mut self, row: usize, most: usize) -> Option<usize> {
+        let text = self.text.as_mut()?;
+        let display: &mut dyn CellDisplay = match &mut self.adapter {
+            Adapter::None => return None,
+            Adapter::Vga(display) => display,
+            Adapter::Framebuffer(display) => display,
+        };
+        text.shown.render(&mut text.terminal, display, row, most)
+    }
+
+    /// Makes the screen fit for a panic's words, whatever was half done.
+    pub fn recover(&mut self) {
+        if let Some(text) = &mut self.text {
+            text.terminal.recover();
+            text.shown.forget();
+        }
+    }
+
+    fn draw_plainly(&mut self, words: &str) {
+        for character in words.chars() {
+            match character {
+                '\n' => self.begin_row(),
+                '\r' => self.column = 0,
+                _ if character.is_control() => {}
+                _ => {
+                    if self.column >= self.columns {
+                        self.begin_row();
+                    }
+                    self.draw_cell(self.column, Cell::new(character, Style::default()));
+                    self.column += 1;
+                }
+            }
+        }
+    }
+
+    fn begin_row(&mut self) {
+        self.column = 0;
+        self.row = if self.row + 1 < self.rows { self.row + 1 } else { 0 };
+        (0..self.columns).for_each(|column| self.draw_cell(column, Cell::default()));
+    }
+
+    fn draw_cell(&mut self, column: usize, cell: Cell) {
+        match &mut self.adapter {
+            Adapter::None => {}
+            Adapter::Vga(display) => display.draw(column, self.row, &[cell]),
+            Adapter::Framebuffer(display) => display.draw(column, self.row, &[cell]),
+        }
+    }
+}
