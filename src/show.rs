@@ -63,9 +63,8 @@ pub fn scroll() {
     let mut output = Output(arrayvec::ArrayString::new());
     let began = clock::now();
     for line in 0..LINES {
-        output.write(format_args!(
-            "{line:5} The quick brown fox jumps over the lazy dog, and the dog does not mind.\r\n"
-        ));
+        let (end, start) = TEXT.split_at(line % TEXT.len());
+        output.write(format_args!("{line:5} {start}{end}\r\n"));
     }
     output.flush();
     console::render_now();
