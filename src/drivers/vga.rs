@@ -73,6 +73,10 @@ fn attribute(cell: Cell) -> u8 {
         named & 0b1010 | (named & 0b100) >> 2 | (named & 0b001) << 2
     };
     let (mut foreground, background) = (vga(foreground), vga(background));
+    if cell.attributes().has(Attributes::UNDERLINE.with(Attributes::ITALIC)) {
+        // It can do neither in colour.
+        foreground |= 0b1000;
+    }
     let is_hidden = cell.attributes().has(Attributes::HIDDEN);
     if foreground == background && !is_hidden && cell.character() != ' ' {
         // Two colours that the VGA does not tell apart: bright on dark, dark on bright.
