@@ -1,11 +1,14 @@
 //! What to do once the kernel is ready, for tests and for whoever measures: `then=` on the command line, with one of `halt`,
 //! `poweroff`, `reboot`, `card` and `scroll`.
 
+use crate::drivers::console;
 use crate::{hw, show};
 use logic::boot::BootInfo;
 
 /// Does what `then=` asks for.
 pub fn as_asked(info: &BootInfo) {
+    // Nobody may be left to draw what waits.
+    console::render_now();
     match info.command_line.value("then") {
         None => {}
         Some("poweroff") => hw::power::power_off(),

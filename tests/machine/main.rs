@@ -3,6 +3,7 @@
 //! They need `os.iso`, `build/os.img` and `build/selftest.elf`, which `scripts/iso.sh`, `scripts/raw.sh` and
 //! `scripts/kernel.sh selftest` build.
 
+mod console;
 mod damage;
 mod doors;
 mod faults;

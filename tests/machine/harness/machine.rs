@@ -2,10 +2,10 @@
 
 use super::bochs::BochsSetup;
 use super::keys;
-use super::picture::Picture;
+use super::picture::{Colour, Picture};
 use super::qmp::Qmp;
 use super::scratch::Scratch;
-use super::screen::{Screen, VGA_TEXT_COLUMNS, VGA_TEXT_ROWS, VGA_TEXT_SIZE};
+use super::screen::{self, Screen, VGA_TEXT_COLUMNS, VGA_TEXT_ROWS, VGA_TEXT_SIZE};
 use super::serial::{Line, Miss, Transcript};
 use super::setup::Setup;
 use super::slots::Slot;
@@ -217,6 +217,13 @@ impl Machine {
                 _ => thread::sleep(SCREEN_POLL),
             }
         }
+    }
+
+    /// The colours in a cell of a graphical screen in the small font, the most frequent first.
+    #[track_caller]
+    pub fn cell_colours(&mut self, column: usize, row: usize) -> Vec<Colour> {
+        let picture = self.picture().unwrap_or_else(|error| panic!("cannot read the screen: {error}"));
+        screen::cell_colours(&picture, column, row)
     }
 
     /// Writes the screen to `path` as a PNG picture.

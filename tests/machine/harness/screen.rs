@@ -87,6 +87,22 @@ impl fmt::Display for Screen {
     }
 }
 
+/// The colours in a cell of the small font, the most frequent first.
+pub fn cell_colours(picture: &Picture, column: usize, row: usize) -> Vec<Colour> {
+    let [Font { width, height, .. }, _] = Font::all();
+    let mut counts: Vec<(usize, Colour)> = Vec::new();
+    for y in row * height..(row + 1) * height {
+        for colour in &picture.pixels[y * picture.width + column * width..][..*width] {
+            match counts.iter_mut().find(|(_, known)| known == colour) {
+                Some((count, _)) => *count += 1,
+                None => counts.push((1, *colour)),
+            }
+        }
+    }
+    counts.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    counts.into_iter().map(|(_, colour)| colour).collect()
+}
+
 fn trimmed(characters: impl Iterator<Item = char>) -> String {
     characters.collect::<String>().trim_end().to_string()
 }
