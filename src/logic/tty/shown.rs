@@ -27,7 +27,7 @@ pub struct Shown {
 const UNKNOWN: Cell = Cell::with(Attributes::WIDE.with(Attributes::CONTINUATION));
 
 impl Shown {
-    /// A display of which nothing is known.
+    /// A display that is blank.
     ///
     /// # Errors
     /// If there is no memory for it.
@@ -35,7 +35,7 @@ impl Shown {
         let mut cells = Vec::new();
         let count = columns.saturating_mul(rows);
         cells.try_reserve_exact(count)?;
-        cells.resize(count, UNKNOWN);
+        cells.resize(count, Cell::default());
         Ok(Self { cells, columns, cursor: None, is_known: false })
     }
 
@@ -143,7 +143,7 @@ mod tests {
 
     impl Screen {
         fn new(columns: usize, rows: usize) -> Self {
-            Self { cells: vec![vec![UNKNOWN; columns]; rows], cursor: None, drawn: 0 }
+            Self { cells: vec![vec![Cell::default(); columns]; rows], cursor: None, drawn: 0 }
         }
 
         #[track_caller]
@@ -185,7 +185,7 @@ mod tests {
             screen.expect_shows(&terminal);
             screen.drawn
         };
-        assert_eq!(drawn(b""), 40);
+        assert_eq!(drawn(b""), 1, "the cursor");
         assert_eq!(drawn(b"ab"), 3, "two letters and the cursor");
         assert_eq!(drawn(b"\rab"), 0);
         assert_eq!(drawn(b"\x1b[4 q"), 1, "another cursor");
@@ -197,6 +197,7 @@ mod tests {
     fn much_is_drawn_in_turns() {
         let mut terminal = Terminal::new(10, 4, 0).unwrap();
         let (mut shown, mut screen) = (Shown::new(10, 4).unwrap(), Screen::new(10, 4));
+        shown.forget();
         let mut row = Some(0);
         let mut turns = 0;
         while let Some(next) = row {
