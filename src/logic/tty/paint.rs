@@ -9,7 +9,7 @@ use super::terminal::{Attributes, Cell, CursorShape};
 use crate::display::Framebuffer;
 
 /// Cells that are painted at a time.
-const MOST_CELLS: usize = 32;
+const MOST_CELLS: usize = 16;
 /// Bytes of a line of their pixels: 16 pixels a cell, 4 bytes a pixel.
 const LINE_BYTES: usize = MOST_CELLS * 16 * 4;
 

@@ -174,7 +174,8 @@ impl State {
                 };
                 self.set_region(count - 1, end);
             }
-            's' => self.save_cursor(),
+            // With parameters it sets margins at the sides (DECSLRM), which there are not.
+            's' if parameters.len() <= 1 => self.save_cursor(),
             'u' => self.restore_cursor(),
             't' if number(parameters, 0) == 18 => self.answer(format_args!("\x1b[8;{rows};{columns}t")),
             _ => {}
