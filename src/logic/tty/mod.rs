@@ -1,7 +1,8 @@
-//! Text on a screen, without the screen.
+//! Text on a screen, without the screen, and typed text, without the keyboard.
 
 mod code_page;
 mod font;
+pub mod keys;
 pub mod pace;
 mod paint;
 pub mod palette;
