@@ -14,6 +14,7 @@ pub mod log_ring;
 pub mod machine_check;
 pub mod mem;
 pub mod page_fault;
+pub mod ps2;
 pub mod sched;
 pub mod symbols;
 pub mod sync;
