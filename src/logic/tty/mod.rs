@@ -1,6 +1,7 @@
 //! Text on a screen, without the screen, and typed text, without the keyboard.
 
 mod code_page;
+pub mod discipline;
 mod font;
 pub mod keys;
 pub mod pace;
