@@ -23,10 +23,15 @@ mod selftest;
 mod show;
 
 use drivers::console;
+use drivers::input::Attention;
 use hw::boot;
 use logic::boot::BootInfo;
 use logic::display::Display;
 use logic::sync::wait_queue::WaitQueue;
+
+/// Heap that a processor's idle thread takes at most, with the processor's run queue.
+const IDLE_THREAD_BYTES: usize = 16 * 1024;
+const NO_FIRST_THREAD: &str = "E38 there is not enough memory for the first thread";
 
 /// Physical address of the boot information and the time-stamp counter at the entry, both from `asm/entry.asm`.
 #[allow(unsafe_code, reason = "the one symbol that the assembly calls")]
@@ -62,10 +67,14 @@ extern "C" fn kernel_main_on_its_own_stack(info: &'static BootInfo) -> ! {
     hw::timer::begin();
     hw::timer::init_bsp();
     hw::ipi::init();
+    // For the idle thread, which is made by functions that cannot fail.
+    if hw::heap::ensure(IDLE_THREAD_BYTES).is_err() {
+        stop(info.display, &NO_FIRST_THREAD);
+    }
     proc::scheduler::start_boot_cpu();
     let main = proc::spawn("main", proc::Priority::NORMAL, move || main_thread(info));
     if main.is_err() {
-        stop(info.display, &"E38 there is not enough memory for the first thread");
+        stop(info.display, &NO_FIRST_THREAD);
     }
     proc::scheduler::idle()
 }
@@ -73,6 +82,11 @@ extern "C" fn kernel_main_on_its_own_stack(info: &'static BootInfo) -> ! {
 /// What goes on when threads can run.
 #[inline(never)]
 fn main_thread(info: &'static BootInfo) {
+    drivers::tty::console().begin();
+    drivers::input::set_attention_hook(attend);
+    if proc::spawn("input", proc::Priority::Urgent, || input_thread(info)).is_err() {
+        log::warn!("no memory for the thread that serves keyboard and serial port");
+    }
     proc::scheduler::start_other_cpus(info, hw::acpi::platform());
     drivers::pci::init(info);
     draw_what_is_left();
@@ -97,6 +111,23 @@ fn draw_what_is_left() {
     });
     if thread.is_err() {
         log::warn!("console: no memory for the thread that draws");
+    }
+}
+
+/// Serves keyboard and serial port. What they take to be set up delays nobody.
+fn input_thread(info: &BootInfo) {
+    let mut input = drivers::input::Input::start(info, proc::sleep);
+    loop {
+        input.service();
+        proc::wait_until(input.work(), input.deadline(), || input.has_work());
+    }
+}
+
+/// What the kernel does for who calls it rather than a program.
+fn attend(attention: Attention) {
+    match attention {
+        Attention::ControlAltDelete => hw::power::reboot(),
+        Attention::SysRq(_) | Attention::SerialBreak => log::debug!("nobody attends to {attention:?}"),
     }
 }
 

@@ -186,7 +186,6 @@ pub fn write(bytes: &[u8]) {
 }
 
 /// Columns and rows.
-#[allow(dead_code, reason = "for the keyboard and for programs to come")]
 pub fn size() -> (usize, usize) {
     match CONSOLE.lock().screen.size() {
         (0, _) | (_, 0) => SIZE_WITHOUT_SCREEN,
@@ -195,19 +194,16 @@ pub fn size() -> (usize, usize) {
 }
 
 /// What keys must be sent as, and other modes that programs have set.
-#[allow(dead_code, reason = "for the keyboard and for programs to come")]
 pub fn modes() -> Modes {
     CONSOLE.lock().screen.terminal().map(|terminal| *terminal.modes()).unwrap_or_default()
 }
 
 /// The screen's answers to what programs asked it, to be taken as typed.
-#[allow(dead_code, reason = "for the keyboard and for programs to come")]
 pub fn take_reply() -> ArrayVec<u8, REPLY_BYTES> {
     CONSOLE.lock().screen.terminal().map(|terminal| terminal.take_reply()).unwrap_or_default()
 }
 
 /// Scrolls the screen's view: back by positive `rows`, forward by negative ones.
-#[allow(dead_code, reason = "for the keyboard and for programs to come")]
 pub fn scroll_view(rows: isize) {
     let changed = CONSOLE.lock().screen.terminal().is_some_and(|terminal| terminal.scroll_view(rows));
     if changed {
@@ -216,7 +212,6 @@ pub fn scroll_view(rows: isize) {
 }
 
 /// Returns the view to the present, as output does by itself.
-#[allow(dead_code, reason = "for the keyboard and for programs to come")]
 pub fn reset_view() {
     scroll_view(isize::MIN);
 }

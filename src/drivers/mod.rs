@@ -2,8 +2,12 @@
 
 pub mod console;
 mod framebuffer;
+pub mod input;
 pub mod last_words;
 pub mod pci;
+mod ps2;
 mod screen;
 mod serial;
+mod serial_input;
+pub mod tty;
 mod vga;

@@ -1,22 +1,107 @@
 //! Devices at fixed I/O ports, handed to their drivers.
 
 use core::sync::atomic::{AtomicBool, Ordering};
+use logic::ps2::ControllerCommand;
 use uart_16550::Uart16550;
-use uart_16550::backend::PioBackend;
+use uart_16550::backend::{Backend, PioBackend};
+use uart_16550::spec::registers::{IER, ISR, LSR, MCR, offsets};
 use x86_64::instructions::port::Port;
 
 /// COM1 of every PC.
 const COM1: u16 = 0x3f8;
 
-/// The first serial port, which may be absent: the crate's `check_present` tells. `None` the second time.
-pub fn com1() -> Option<Uart16550<PioBackend>> {
+/// The 8042's ports.
+const KEYBOARD_DATA: u16 = 0x60;
+const KEYBOARD_COMMAND: u16 = 0x64;
+
+/// The first serial port, in two halves that need not wait for each other: what is sent and what is received have
+/// registers of their own. The port may be absent: the crate's `check_present` tells. `None` the second time.
+pub fn com1() -> Option<(Uart16550<PioBackend>, SerialReceiver)> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     if TAKEN.swap(true, Ordering::Relaxed) {
         return None;
     }
-    // SAFETY: a PC has COM1 or nothing at these eight ports; both can be read and written without harm to memory. This is
-    // the only handle there will be.
-    unsafe { Uart16550::new_port(COM1) }.ok()
+    // SAFETY: a PC has COM1 or nothing at these eight ports; both can be read and written without harm to memory. This
+    // is the only handle there will be to send with.
+    let sender = unsafe { Uart16550::new_port(COM1) }.ok()?;
+    // SAFETY: the same, and the only one to receive with.
+    let receiver = unsafe { Uart16550::new_port(COM1) }.ok()?;
+    Some((sender, SerialReceiver(receiver)))
+}
+
+/// What comes in at a serial port, once the sender has initialised it.
+pub struct SerialReceiver(Uart16550<PioBackend>);
+
+impl SerialReceiver {
+    /// The line status. Errors are told once, to this half or to the sender.
+    pub fn line_status(&mut self) -> LSR {
+        self.0.lsr()
+    }
+
+    /// Takes a byte that the line status says is there.
+    pub fn receive(&mut self) -> u8 {
+        // SAFETY: reading a byte touches no memory.
+        unsafe { self.0.backend_mut().read(offsets::DATA as u8) }
+    }
+
+    /// Whether the port wants to interrupt for a reason not seen to yet. Asking sees to an empty transmitter.
+    pub fn wants_attention(&mut self) -> bool {
+        !self.0.isr().contains(ISR::INTERRUPT_STATUS)
+    }
+
+    /// Interrupts for these reasons from now on.
+    pub fn enable_interrupts(&mut self, reasons: IER) {
+        self.0.enable_interrupts(reasons);
+    }
+
+    /// And no more for these.
+    pub fn disable_interrupts(&mut self, reasons: IER) {
+        self.0.disable_interrupts(reasons);
+    }
+
+    /// Tells the other side whether to send (RTS).
+    pub fn request_to_send(&mut self, ready: bool) {
+        let mut lines = self.0.mcr();
+        lines.set(MCR::RTS, ready);
+        // SAFETY: the modem's lines touch no memory, and only this half changes them.
+        unsafe { self.0.backend_mut().write(offsets::MCR as u8, lines.bits()) };
+    }
+}
+
+/// The keyboard controller, which may be absent: its status reads as all ones then.
+#[derive(Debug)]
+pub struct KeyboardController(());
+
+/// The keyboard controller. `None` the second time.
+pub fn keyboard_controller() -> Option<KeyboardController> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    (!TAKEN.swap(true, Ordering::Relaxed)).then_some(KeyboardController(()))
+}
+
+impl KeyboardController {
+    /// The status register.
+    pub fn status(&self) -> u8 {
+        // SAFETY: reading the controller's status touches no memory.
+        unsafe { Port::new(KEYBOARD_COMMAND).read() }
+    }
+
+    /// Takes the byte that there is to be read.
+    pub fn read_data(&self) -> u8 {
+        // SAFETY: reading the controller's byte touches no memory.
+        unsafe { Port::new(KEYBOARD_DATA).read() }
+    }
+
+    /// Tells the controller something harmless.
+    pub fn write_command(&self, command: ControllerCommand) {
+        // SAFETY: of the commands there are, these neither reset the machine nor change how it addresses memory.
+        unsafe { Port::new(KEYBOARD_COMMAND).write(command as u8) }
+    }
+
+    /// Writes what belongs to a command, or else what is for the keyboard.
+    pub fn write_data(&self, byte: u8) {
+        // SAFETY: the configuration and the keyboard have no effect on memory.
+        unsafe { Port::new(KEYBOARD_DATA).write(byte) }
+    }
 }
 
 /// The registers of a VGA in colour text mode that have to do with text (IBM VGA technical reference).

@@ -8,9 +8,6 @@ pub mod timer;
 pub mod wait;
 
 pub use thread::{Priority, spawn};
+pub use wait::{sleep, wait_until};
 #[cfg(feature = "selftest")]
-pub use {
-    mutex::Mutex,
-    thread::JoinHandle,
-    wait::{Outcome, sleep, wait_until},
-};
+pub use {mutex::Mutex, thread::JoinHandle, wait::Outcome};

@@ -39,6 +39,7 @@ mod memory;
 mod pci;
 mod processors;
 mod runner;
+mod terminal;
 mod threads;
 mod timers;
 mod tools;
@@ -89,6 +90,7 @@ const ROOMS: &[&[Test]] = &[
     timers::TESTS,
     threads::TESTS,
     pci::TESTS,
+    terminal::TESTS,
 ];
 
 /// All tests that end in a panic.

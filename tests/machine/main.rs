@@ -8,6 +8,7 @@ mod damage;
 mod doors;
 mod faults;
 mod harness;
+mod input;
 mod limits;
 mod pci;
 mod power;

@@ -175,5 +175,5 @@ fn what_to_do_when_ready_is_obeyed_and_nonsense_gets_a_warning() {
     let (_image, setup) = raw("then=halt");
     boot_to_ready(setup).expect_stays_up(Duration::from_millis(500));
     let (_image, setup) = raw("then=sing");
-    boot_to_ready(setup).expect_line("warning: then=sing is none of halt, poweroff, reboot, card, scroll");
+    boot_to_ready(setup).expect_line("warning: then=sing is none of halt, poweroff, reboot, card, scroll, echo");
 }

@@ -183,6 +183,14 @@ impl Machine {
         self.serial.lines()
     }
 
+    /// Waits for a message of the emulator's own that contains `text`, such as a traced event.
+    #[track_caller]
+    pub fn expect_message(&mut self, text: &str) {
+        if let Err(miss) = self.messages.wait_for_line(0, PATIENCE, |line| line.contains(text)) {
+            self.fail(&format!("a message with {text:?}"), miss);
+        }
+    }
+
     /// Everything the serial line has said, escape sequences left out.
     pub fn serial_log(&self) -> String {
         self.serial.text()

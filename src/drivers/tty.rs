@@ -1,0 +1,219 @@
+//! The console's terminal: keyboard and serial port on the one side, programs on the other, the line discipline between
+//! them.
+//!
+//! It never blocks: a read or write that can do nothing says so, and [`changes`](Tty::changes) wakes when it may be
+//! tried again. The layer above sleeps.
+
+use crate::drivers::{console, input};
+use arrayvec::ArrayVec;
+use core::sync::atomic::{AtomicBool, Ordering};
+use logic::sync::{IrqLock, Rank, WaitQueue};
+use logic::tty::discipline::{Discipline, ReadOutcome, ReadPace, Signal, Sink, Termios, WindowSize};
+use spin::Once;
+
+/// Bytes of output that are processed with the lock held once.
+const CHUNK: usize = 256;
+
+static CONSOLE: Tty = Tty::new();
+static SIGNALS: Once<fn(Signal)> = Once::new();
+
+/// The console's terminal.
+pub fn console() -> &'static Tty {
+    &CONSOLE
+}
+
+/// Has `hook` called for signals that are typed at the console, ^C, ^\ and ^Z, in the thread that serves input: until
+/// it returns, nothing that is typed gets anywhere. The first one stays.
+pub fn set_signal_hook(hook: fn(Signal)) {
+    SIGNALS.call_once(|| hook);
+}
+
+/// What can be done without waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// There is something to be read.
+    pub readable: bool,
+    /// Output is not stopped.
+    pub writable: bool,
+}
+
+/// A terminal.
+pub struct Tty {
+    discipline: IrqLock<Discipline>,
+    changed: WaitQueue,
+    /// Bytes that were typed wait for room.
+    is_throttled: AtomicBool,
+    /// Who typed last sits at another terminal behind the serial port, which answers for itself what programs ask a terminal.
+    is_remote: AtomicBool,
+}
+
+/// Where something was typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Keyboard,
+    SerialPort,
+}
+
+impl Tty {
+    const fn new() -> Self {
+        Self {
+            discipline: IrqLock::new(Rank::File, Discipline::new(Termios::UNSET)),
+            changed: WaitQueue::new(),
+            is_throttled: AtomicBool::new(false),
+            is_remote: AtomicBool::new(false),
+        }
+    }
+
+    /// Gives the terminal the settings that a person expects, and the size of the screen.
+    pub fn begin(&self) {
+        let (columns, rows) = console::size();
+        let size = WindowSize {
+            rows: u16::try_from(rows).unwrap_or(u16::MAX),
+            columns: u16::try_from(columns).unwrap_or(u16::MAX),
+            ..WindowSize::default()
+        };
+        let mut output = Output::default();
+        let mut discipline = self.discipline.lock();
+        discipline.set_termios(Termios::cooked());
+        discipline.set_window_size(size, &mut output);
+    }
+
+    /// Reads what was typed.
+    pub fn read(&self, buffer: &mut [u8]) -> ReadOutcome {
+        let outcome = self.discipline.lock().read(buffer);
+        self.look_for_waiting_input();
+        outcome
+    }
+
+    /// Writes, and answers how many bytes: fewer than there are, while output is stopped.
+    pub fn write(&self, bytes: &[u8]) -> usize {
+        let mut written = 0;
+        for chunk in bytes.chunks(CHUNK) {
+            let taken = self.with(|discipline, output| discipline.process_output(chunk, output));
+            written += taken;
+            if taken < chunk.len() {
+                break;
+            }
+        }
+        written
+    }
+
+    /// What can be done now.
+    pub fn poll(&self) -> Readiness {
+        let discipline = self.discipline.lock();
+        Readiness { readable: discipline.is_readable(), writable: discipline.is_writable() }
+    }
+
+    /// Wakes when there may be something to read, or output may go on.
+    pub fn changes(&self) -> &WaitQueue {
+        &self.changed
+    }
+
+    /// How long a read that may sleep does.
+    pub fn pace(&self) -> ReadPace {
+        self.discipline.lock().pace()
+    }
+
+    /// Bytes that can be read now.
+    pub fn available(&self) -> usize {
+        self.discipline.lock().available()
+    }
+
+    /// The settings.
+    pub fn attributes(&self) -> Termios {
+        *self.discipline.lock().termios()
+    }
+
+    /// Changes the settings. There is no output under way that could be waited for.
+    pub fn set_attributes(&self, termios: Termios) {
+        self.discipline.lock().set_termios(termios);
+        self.look_for_waiting_input();
+        self.changed.wake_all();
+    }
+
+    /// Forgets what was typed and not read.
+    pub fn flush_input(&self) {
+        self.discipline.lock().flush_input();
+        self.look_for_waiting_input();
+    }
+
+    /// Rows and columns.
+    pub fn window_size(&self) -> WindowSize {
+        self.discipline.lock().window_size()
+    }
+
+    /// Sets rows and columns.
+    pub fn set_window_size(&self, size: WindowSize) {
+        self.with(|discipline, output| discipline.set_window_size(size, output));
+    }
+
+    /// Takes what was typed, echoes it, and answers how many bytes found room. Called by one thread.
+    pub(super) fn type_in(&self, bytes: &[u8], place: Place) -> usize {
+        self.is_remote.store(place == Place::SerialPort, Ordering::Relaxed);
+        let taken = self.with(|discipline, output| discipline.receive(bytes, output));
+        if taken < bytes.len() {
+            // Before the caller asks whether there is room again: who makes some from now on wakes it.
+            self.is_throttled.store(true, Ordering::SeqCst);
+        }
+        self.changed.wake_all();
+        taken
+    }
+
+    /// Whether bytes that were refused would be taken now.
+    pub(super) fn has_room(&self) -> bool {
+        !self.discipline.lock().is_full()
+    }
+
+    /// Changes the terminal, and shows and signals what comes of it when its lock is free again.
+    fn with<T>(&self, change: impl FnOnce(&mut Discipline, &mut Output) -> T) -> T {
+        let mut output = Output::default();
+        let result = change(&mut self.discipline.lock(), &mut output);
+        console::write(&output.shown);
+        if let Some(hook) = SIGNALS.get() {
+            output.signals.iter().for_each(|signal| hook(*signal));
+        }
+        self.take_reply();
+        result
+    }
+
+    /// What the screen answers to a program that asks it something is typed in. What finds no room is lost.
+    fn take_reply(&self) {
+        let reply = console::take_reply();
+        if reply.is_empty() || self.is_remote.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut output = Output::default();
+        self.discipline.lock().receive(&reply, &mut output);
+        console::write(&output.shown);
+        self.changed.wake_all();
+    }
+
+    fn look_for_waiting_input(&self) {
+        if self.is_throttled.swap(false, Ordering::SeqCst) {
+            input::wake();
+        }
+    }
+}
+
+/// What comes of a change, in order.
+#[derive(Default)]
+struct Output {
+    shown: ArrayVec<u8, { 2 * CHUNK }>,
+    signals: ArrayVec<Signal, 8>,
+}
+
+impl Sink for Output {
+    fn show(&mut self, bytes: &[u8]) {
+        if self.shown.try_extend_from_slice(bytes).is_err() {
+            // Rare: a long line is taken back, or tabs become blanks.
+            console::write(&self.shown);
+            self.shown.clear();
+            console::write(bytes);
+        }
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        // More within one chunk say nothing new.
+        let _ = self.signals.try_push(signal);
+    }
+}
