@@ -13,6 +13,7 @@ pub mod irq;
 pub mod log_ring;
 pub mod machine_check;
 pub mod mem;
+pub mod monitor;
 pub mod page_fault;
 pub mod ps2;
 pub mod sched;
