@@ -15,6 +15,7 @@ extern crate alloc;
 mod drivers;
 mod finish;
 mod hw;
+mod monitor;
 mod panic;
 mod proc;
 mod provoke;
@@ -23,7 +24,6 @@ mod selftest;
 mod show;
 
 use drivers::console;
-use drivers::input::Attention;
 use hw::boot;
 use logic::boot::BootInfo;
 use logic::display::Display;
@@ -83,7 +83,6 @@ extern "C" fn kernel_main_on_its_own_stack(info: &'static BootInfo) -> ! {
 #[inline(never)]
 fn main_thread(info: &'static BootInfo) {
     drivers::tty::console().begin();
-    drivers::input::set_attention_hook(attend);
     if proc::spawn("input", proc::Priority::Urgent, || input_thread(info)).is_err() {
         log::warn!("no memory for the thread that serves keyboard and serial port");
     }
@@ -92,11 +91,15 @@ fn main_thread(info: &'static BootInfo) {
     draw_what_is_left();
     report_use();
     report_time(info);
+    monitor::start(info);
     provoke::as_asked(info);
     log::info!("ready");
+    monitor::note_ready();
     finish::as_asked(info);
     #[cfg(feature = "selftest")]
-    selftest::run(info);
+    selftest::as_asked(info);
+    // There is no user space yet to go on with.
+    monitor::open();
 }
 
 /// Has a thread draw what the console leaves undrawn while much is written. Without it, all is drawn at once.
@@ -120,14 +123,6 @@ fn input_thread(info: &BootInfo) {
     loop {
         input.service();
         proc::wait_until(input.work(), input.deadline(), || input.has_work());
-    }
-}
-
-/// What the kernel does for who calls it rather than a program.
-fn attend(attention: Attention) {
-    match attention {
-        Attention::ControlAltDelete => hw::power::reboot(),
-        Attention::SysRq(_) | Attention::SerialBreak => log::debug!("nobody attends to {attention:?}"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The end of a kernel that found itself wrong: says where and why on every console, then stops.
 //!
+//! In debug builds, or asked for by `panic=monitor`, the monitor's prompt follows.
+//!
 //! It allocates nothing, waits for no lock, and says the most important first, in case that it does not get further; then, from
 //! the least to the most important, what a photograph of the screen should show. An 80x25 screen has 24 rows above the cursor:
 //! 2 of message, 7 of registers, 15 of backtrace; what is left shows the end of the log.
@@ -8,6 +10,7 @@ use crate::drivers::last_words::LastWords;
 use crate::hw::backtrace::{self, Backtrace};
 use crate::hw::lock::{Declared, Panicking};
 use crate::hw::{cpu, percpu, trap};
+use crate::monitor;
 use core::fmt::{self, Write};
 use core::iter::Peekable;
 use core::panic::PanicInfo;
@@ -24,7 +27,12 @@ const MACHINERY: [&str; 4] = ["__rustc::", "core::panicking::", "core::option::"
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     match Panicking::declare(info) {
-        Declared::First(panicking) => report(&panicking, info),
+        Declared::First(panicking) => {
+            report(&panicking, info);
+            if monitor::wants_panics() {
+                monitor::after_panic(&panicking);
+            }
+        }
         Declared::Again(panicking) => {
             // The message comes last: showing it may be what is wrong.
             let mut words = LastWords::new(&panicking);

@@ -31,18 +31,36 @@ const FAULTS: [(&str, fn()); 13] = [
 /// Does what `provoke=` asks for.
 pub fn as_asked(info: &BootInfo) {
     let Some(wanted) = info.command_line.value("provoke") else { return };
-    match FAULTS.iter().find(|(name, _)| *name == wanted) {
-        Some((_, provoke)) => provoke(),
-        None => log::warn!("provoke={wanted} is none of {}", Names),
+    if !provoke(wanted) {
+        log::warn!("provoke={wanted} is none of {}", Names);
     }
 }
 
+/// Provokes the fault of that name; false if there is none.
+pub fn provoke(wanted: &str) -> bool {
+    let found = FAULTS.iter().find(|(name, _)| *name == wanted);
+    if let Some((_, provoke)) = found {
+        provoke();
+    }
+    found.is_some()
+}
+
 /// All that can be asked for.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    FAULTS.iter().map(|(name, _)| *name)
+}
+
+/// Offers all that can be asked for.
+pub fn offer(offer: &mut dyn FnMut(&str)) {
+    names().for_each(offer);
+}
+
+/// The same in words.
 struct Names;
 
 impl fmt::Display for Names {
     fn fmt(&self, output: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (name, _)) in FAULTS.iter().enumerate() {
+        for (index, name) in names().enumerate() {
             write!(output, "{}{name}", if index > 0 { ", " } else { "" })?;
         }
         Ok(())

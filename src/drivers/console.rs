@@ -10,6 +10,7 @@
 use super::screen::Screen;
 use super::serial::Serial;
 use crate::hw::clock;
+use crate::hw::lock::Panicking;
 use arrayvec::ArrayVec;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -183,6 +184,26 @@ pub fn write(bytes: &[u8]) {
         CONSOLE.lock().write(piece);
         draw(Source::Program);
     }
+}
+
+/// The same from a panic, whoever has the console; line feeds begin lines.
+pub fn write_in_panic(panicking: &Panicking, bytes: &[u8]) {
+    let mut console = panicking.seize(&CONSOLE);
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        match line.split_last() {
+            Some((b'\n', line)) => {
+                console.write(line);
+                console.write(b"\r\n");
+            }
+            _ => console.write(line),
+        }
+    }
+    console.screen.render(0, usize::MAX);
+}
+
+/// The size of the screen, from a panic.
+pub fn size_in_panic(panicking: &Panicking) -> (usize, usize) {
+    panicking.seize(&CONSOLE).screen.size()
 }
 
 /// Columns and rows.

@@ -7,6 +7,8 @@ use crate::drivers::ps2::{self, Ps2Keyboard};
 use crate::drivers::tty::Place;
 use crate::drivers::{console, serial_input, tty};
 use crate::hw::irq::Registration;
+use crate::hw::lock::Panicking;
+use crate::hw::port;
 use arrayvec::ArrayVec;
 use core::time::Duration;
 use logic::boot::BootInfo;
@@ -129,6 +131,11 @@ impl Input {
             serial_input::resume();
         }
     }
+}
+
+/// A byte from the serial port, for a panic, when no interrupt comes: what was taken in while sending comes first.
+pub fn poll_serial(panicking: &Panicking) -> Option<u8> {
+    serial_input::pop().or_else(|| port::poll_serial(panicking))
 }
 
 fn act(action: Action) {

@@ -11,7 +11,7 @@ use core::time::Duration;
 use logic::ps2::{self, Commands, ControllerCommand, Ports, status};
 use logic::sync::ByteRing;
 use logic::time::Instant;
-use logic::tty::keys::{KeyModes, Keyboard, Keymap, Typed};
+use logic::tty::keys::{KeyModes, Keyboard, Keymap, ScanCodeSet, Typed};
 use spin::Once;
 
 /// The keyboard's interrupt.
@@ -25,6 +25,8 @@ const SPIN: Duration = Duration::from_micros(50);
 const SLEEP: Duration = Duration::from_millis(1);
 
 static CONTROLLER: Once<KeyboardController> = Once::new();
+/// What the keyboard sends, and what is printed on it.
+static KEYBOARD: Once<(ScanCodeSet, Keymap)> = Once::new();
 static RECEIVED: ByteRing<256> = ByteRing::new();
 
 /// A keyboard at work.
@@ -66,6 +68,7 @@ impl Ps2Keyboard {
             found.scan_codes,
             found.self_test,
         );
+        KEYBOARD.call_once(|| (found.scan_codes, keymap));
         let keyboard = Keyboard::new(found.scan_codes, keymap);
         let lights = keyboard.lights();
         Some(Self { keyboard, commands: Commands::new(lights), lights, _registration: registration })
@@ -180,4 +183,10 @@ impl Ports for ControllerPorts {
     fn pause(&mut self, waited: Duration) {
         if waited < SPIN { hint::spin_loop() } else { (self.sleep)(SLEEP) }
     }
+}
+
+/// Another decoder of what the keyboard sends, for a panic; of what every PC's has sent, before one was found.
+pub fn decoder() -> Keyboard {
+    let (scan_codes, keymap) = KEYBOARD.get().copied().unwrap_or((ScanCodeSet::One, Keymap::us()));
+    Keyboard::new(scan_codes, keymap)
 }

@@ -32,6 +32,11 @@ pub fn information(address: u32, entry_tsc: u64) -> Result<&'static BootInfo, Bo
     INFORMATION.try_call_once(|| parse(structure(address)?, address.into(), kernel(), entry_tsc))
 }
 
+/// What [`information`] has answered, if it has.
+pub fn known() -> Option<&'static BootInfo> {
+    INFORMATION.get()
+}
+
 /// Where text can be shown when the rest of the structure at `address` is of no use.
 pub fn display(address: u32) -> Display {
     structure(address).map_or(Display::TEXT_80X25, |bytes| display_alone(bytes, &kernel()))

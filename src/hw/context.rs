@@ -6,10 +6,9 @@
 use super::percpu;
 use super::stacks::KernelStack;
 use alloc::sync::Arc;
-use core::cell::UnsafeCell;
 use core::mem::offset_of;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use x86_64::VirtAddr;
 use x86_64::instructions::interrupts;
 
@@ -25,15 +24,12 @@ pub struct Context {
 /// What `asm/switch.asm` reads and writes.
 #[repr(C)]
 struct Saved {
-    rsp: UnsafeCell<u64>,
+    /// Written by the processor that leaves the context, before it clears `running`.
+    rsp: AtomicU64,
     running: AtomicU32,
 }
 
 const _: () = assert!(offset_of!(Saved, running) == 8);
-
-// SAFETY: `rsp` is written by the processor that leaves the context, before it clears `running`, and read by the one that set
-// `running` to enter it: never by two at once.
-unsafe impl Sync for Saved {}
 
 /// As `switch_stacks` pops them.
 #[repr(C)]
@@ -61,7 +57,7 @@ impl Context {
         // SAFETY: the stack is ours, mapped, and larger than this; its top is aligned to pages.
         unsafe { place.as_mut_ptr::<InitialFrame>().write(frame) };
         Self {
-            saved: Saved { rsp: UnsafeCell::new(place.as_u64()), running: AtomicU32::new(0) },
+            saved: Saved { rsp: AtomicU64::new(place.as_u64()), running: AtomicU32::new(0) },
             bounds: stack.bottom()..stack.top(),
             stack: Some(stack),
         }
@@ -71,7 +67,7 @@ impl Context {
     pub fn of_this_processor() -> Self {
         let stack = percpu::current().stack();
         Self {
-            saved: Saved { rsp: UnsafeCell::new(0), running: AtomicU32::new(1) },
+            saved: Saved { rsp: AtomicU64::new(0), running: AtomicU32::new(1) },
             stack: None,
             bounds: VirtAddr::new(stack.start)..VirtAddr::new(stack.end),
         }
@@ -87,6 +83,22 @@ impl Context {
     /// Whether a processor runs it, or has not quite left it.
     pub fn is_running(&self) -> bool {
         self.saved.running.load(Ordering::Acquire) != 0
+    }
+
+    /// Where its stack was left, which `asm/switch.asm` tells the shape of; `None` while it runs.
+    pub(super) fn left_at(&self) -> Option<u64> {
+        (!self.is_running()).then(|| self.saved.rsp.load(Ordering::Acquire))
+    }
+
+    /// The addresses of its stack, which stays mapped for as long as the context lives.
+    pub(super) fn bounds(&self) -> Range<u64> {
+        self.bounds.start.as_u64()..self.bounds.end.as_u64()
+    }
+
+    /// Whether it has never run.
+    pub(super) fn is_new(&self) -> bool {
+        let start = self.bounds.end.as_u64().saturating_sub(size_of::<InitialFrame>() as u64);
+        self.stack.is_some() && self.left_at() == Some(start)
     }
 }
 

@@ -3,7 +3,7 @@
 use logic::mem::page_table::PAGE_ATTRIBUTES;
 use raw_cpuid::{CpuId, CpuIdReaderNative};
 use x86_64::instructions::{hlt, interrupts};
-use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
+use x86_64::registers::control::{Cr0, Cr0Flags, Cr2, Cr3, Cr4, Cr4Flags};
 use x86_64::registers::model_specific::{Efer, EferFlags, Msr};
 
 /// IA32_PAT (SDM volume 3 section 13.12).
@@ -88,6 +88,18 @@ pub(super) fn protect() {
     }
     // SAFETY: the kernel's page tables say truly what may be written.
     unsafe { Cr0::update(|flags| flags.insert(Cr0Flags::WRITE_PROTECT)) };
+}
+
+/// CR0, CR2, CR3, CR4 and EFER.
+pub fn control_registers() -> [u64; 5] {
+    let (root, flags) = Cr3::read_raw();
+    [
+        Cr0::read_raw(),
+        Cr2::read_raw(),
+        root.start_address().as_u64() | u64::from(flags),
+        Cr4::read_raw(),
+        Efer::read_raw(),
+    ]
 }
 
 /// The protections that are on, in words.

@@ -41,7 +41,6 @@ pub(super) fn landing(rip: u64) -> Option<u64> {
 }
 
 /// Wraps one instruction that may fault: `attempt!("mov {0}, [{1}]", operands…)` answers `Result<(), Fault>`.
-#[cfg(feature = "selftest")]
 macro_rules! attempt {
     ($instruction:literal $(, $($operand:tt)*)?) => {{
         let (caught, vector, error_code, address): (u64, u64, u64, u64);
@@ -67,5 +66,4 @@ macro_rules! attempt {
         if caught == 0 { Ok(()) } else { Err($crate::hw::fixup::Fault { vector, error_code, address }) }
     }};
 }
-#[cfg(feature = "selftest")]
 pub(super) use attempt;

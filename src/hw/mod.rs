@@ -27,6 +27,7 @@ mod machine_check;
 pub mod mmio;
 pub mod paging;
 pub mod pci;
+pub mod peek;
 pub mod percpu;
 mod pic;
 mod pit;
@@ -73,4 +74,17 @@ fn direct(address: PhysAddr) -> Option<VirtAddr> {
         address.as_u64() < EARLY_DIRECT_MAP_SIZE
     };
     reaches.then(|| VirtAddr::new(DIRECT_MAP + address.as_u64()))
+}
+
+/// What the kernel uses the part of the address space for that `address` lies in.
+pub fn purpose(address: u64) -> &'static str {
+    const LOWER_END: u64 = 1 << 47;
+    match address {
+        0..LOWER_END => "programs' half",
+        DIRECT_MAP.. if address < HEAP.start => "direct map of memory",
+        _ if HEAP.contains(&address) => "kernel heap",
+        _ if AREAS.contains(&address) => "kernel areas (stacks, devices)",
+        KERNEL_BASE.. => "kernel image",
+        _ => "unused",
+    }
 }

@@ -1,5 +1,6 @@
 //! Devices at fixed I/O ports, handed to their drivers.
 
+use super::lock::Panicking;
 use core::sync::atomic::{AtomicBool, Ordering};
 use logic::ps2::ControllerCommand;
 use uart_16550::Uart16550;
@@ -158,4 +159,31 @@ impl VgaPorts {
         // SAFETY: an index, which leaves the screen on.
         unsafe { self.attribute_write.write(index & (SCREEN_ON - 1) | SCREEN_ON) };
     }
+}
+
+/// A byte that has arrived at the first serial port, for a panic, which waits for no interrupt. `None` without such a port too.
+pub fn poll_serial(_: &Panicking) -> Option<u8> {
+    const LINE_STATUS: u16 = 5;
+    const DATA_READY: u8 = 1;
+    // SAFETY: reading the line status harms no memory, whoever is there.
+    let status: u8 = unsafe { Port::new(COM1 + LINE_STATUS).read() };
+    if status == u8::MAX || status & DATA_READY == 0 {
+        return None;
+    }
+    // SAFETY: reading takes the byte out of the port, which is wanted.
+    Some(unsafe { Port::new(COM1).read() })
+}
+
+/// A byte that has arrived from the keyboard, likewise.
+pub fn poll_keyboard(_: &Panicking) -> Option<u8> {
+    const OUTPUT_FULL: u8 = 1;
+    const FROM_MOUSE: u8 = 1 << 5;
+    // SAFETY: reading the controller's status touches no memory.
+    let status: u8 = unsafe { Port::new(KEYBOARD_COMMAND).read() };
+    if status == u8::MAX || status & OUTPUT_FULL == 0 {
+        return None;
+    }
+    // SAFETY: reading the controller's byte touches no memory.
+    let byte = unsafe { Port::new(KEYBOARD_DATA).read() };
+    (status & FROM_MOUSE == 0).then_some(byte)
 }

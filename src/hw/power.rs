@@ -2,6 +2,7 @@
 //!
 //! Firmware's preparations for sleep (`\_PTS`) are AML, which is not run; a machine that insists on them stays on and says so.
 
+use super::lock::Panicking;
 use super::paging::Caching;
 use super::{acpi, cpu, window};
 use core::ptr::NonNull;
@@ -54,7 +55,7 @@ pub fn leave_emulator(exit: Exit) {
 pub fn power_off() -> ! {
     interrupts::disable();
     log::info!("switching off");
-    carry_out(&power::power_off(acpi::platform()));
+    carry_out(&power::power_off(acpi::platform()), true);
     log::warn!("it is now safe to switch off the machine");
     cpu::halt()
 }
@@ -63,14 +64,27 @@ pub fn power_off() -> ! {
 pub fn reboot() -> ! {
     interrupts::disable();
     log::info!("rebooting");
-    carry_out(&power::reboot(acpi::platform()));
+    carry_out(&power::reboot(acpi::platform()), true);
     log::warn!("the machine does not reset: please do it");
     cpu::halt()
 }
 
-fn carry_out(plan: &Plan) {
+/// Switches the machine off after a panic, without a word, since the log may be somebody's for ever. Comes back if that cannot be
+/// done.
+pub fn power_off_in_panic(_: &Panicking) {
+    carry_out(&power::power_off(acpi::platform()), false);
+}
+
+/// Resets the machine after a panic, as above.
+pub fn reboot_in_panic(_: &Panicking) {
+    carry_out(&power::reboot(acpi::platform()), false);
+}
+
+fn carry_out(plan: &Plan, aloud: bool) {
     for attempt in plan {
-        log::info!("trying: {attempt}");
+        if aloud {
+            log::info!("trying: {attempt}");
+        }
         try_one(*attempt);
         wait_for(|| false);
     }

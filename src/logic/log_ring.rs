@@ -12,12 +12,14 @@ pub struct LogRing<const N: usize> {
     start: usize,
     /// Bytes in use.
     length: usize,
+    /// Bytes that were dropped so far.
+    dropped: u64,
 }
 
 impl<const N: usize> LogRing<N> {
     /// An empty ring.
     pub const fn new() -> Self {
-        Self { bytes: [0; N], start: 0, length: 0 }
+        Self { bytes: [0; N], start: 0, length: 0, dropped: 0 }
     }
 
     /// Adds a record, dropping the oldest ones to make room. A newline in the text becomes a blank; a text longer than
@@ -52,6 +54,18 @@ impl<const N: usize> LogRing<N> {
         self.records().skip(self.records().count().saturating_sub(count))
     }
 
+    /// The first record at or behind `position`, and the position behind it. Positions count all bytes ever stored, so that they
+    /// keep their meaning while records come and go: whoever reads on from one misses only what was dropped.
+    pub fn record_from(&self, position: u64) -> Option<(Level, impl Iterator<Item = u8>, u64)> {
+        let begin = usize::try_from(position.saturating_sub(self.dropped)).unwrap_or(usize::MAX);
+        if begin >= self.length {
+            return None;
+        }
+        let end = (begin..self.length).find(|index| self.at(*index) == b'\n').unwrap_or(self.length);
+        let text = (begin + 1..end).map(|index| self.at(index));
+        Some((level_of(self.at(begin)), text, self.dropped + end as u64 + 1))
+    }
+
     fn at(&self, index: usize) -> u8 {
         self.bytes[(self.start + index) % N]
     }
@@ -74,6 +88,7 @@ impl<const N: usize> LogRing<N> {
         });
         self.start = (self.start + dropped) % N;
         self.length -= dropped;
+        self.dropped += dropped as u64;
     }
 }
 
@@ -140,7 +155,43 @@ mod tests {
         assert_eq!(texts(&ring), [(Level::Warn, "ghijkl".into())]);
     }
 
+    #[test]
+    fn a_reader_goes_on_where_it_was_whatever_was_dropped() {
+        let mut ring = LogRing::<16>::new();
+        let read = |ring: &LogRing<16>, position| {
+            let (_, text, next) = ring.record_from(position)?;
+            Some((String::from_utf8(text.collect()).unwrap(), next))
+        };
+        ring.push(Level::Info, format_args!("one"));
+        ring.push(Level::Info, format_args!("two"));
+        let (first, behind) = read(&ring, 0).unwrap();
+        ring.push(Level::Info, format_args!("three"));
+        assert_eq!(first, "one");
+        let (second, behind) = read(&ring, behind).unwrap();
+        assert_eq!(second, "two");
+        ring.push(Level::Info, format_args!("a long one"));
+        let (third, end) = read(&ring, behind).unwrap();
+        assert_eq!(third, "a long one");
+        assert_eq!(read(&ring, end), None);
+        assert_eq!(read(&ring, u64::MAX), None);
+    }
+
     proptest! {
+        #[test]
+        fn reading_on_gives_what_all_records_are(lines in prop::collection::vec("[a-z]{0,20}", 0..30)) {
+            let mut ring = LogRing::<64>::new();
+            for line in &lines {
+                ring.push(Level::Info, format_args!("{line}"));
+            }
+            let mut position = 0;
+            let mut read = Vec::new();
+            while let Some((level, text, next)) = ring.record_from(position) {
+                read.push((level, String::from_utf8(text.collect()).unwrap()));
+                position = next;
+            }
+            prop_assert_eq!(read, texts(&ring));
+        }
+
         #[test]
         fn what_is_kept_is_the_tail_of_what_was_pushed(lines in prop::collection::vec("[a-z]{0,20}", 0..30)) {
             let mut ring = LogRing::<64>::new();

@@ -114,6 +114,16 @@ pub fn current() -> Arc<Thread> {
     cpus::this().expect("threads run on processors that take part").current.lock().clone()
 }
 
+/// Who runs on processor `number`, if it takes part and nobody is just changing that.
+pub fn running_on(number: usize) -> Option<Arc<Thread>> {
+    Some(cpus::get(number)?.current.try_lock()?.clone())
+}
+
+/// The idle threads of all processors that take part, which are in no other list.
+pub fn idle_threads() -> impl Iterator<Item = Arc<Thread>> {
+    (0..percpu::count()).filter_map(cpus::get).map(|cpu| cpu.idle.clone())
+}
+
 /// Lets others run first, if any want to.
 pub fn yield_now() {
     switch(Disposition::Yield);

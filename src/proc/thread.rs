@@ -13,8 +13,10 @@ use alloc::sync::{Arc, Weak};
 use alloc::task::Wake;
 use alloc::vec::Vec;
 use arrayvec::ArrayString;
+use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::task::Waker;
+use core::time::Duration;
 use logic::sched::{CpuSet, SchedulingEntity, Timer};
 use logic::sync::park::ParkToken;
 use logic::sync::wait_queue::{WaitQueue, Waiter};
@@ -46,6 +48,33 @@ pub struct Thread {
     finished: AtomicBool,
     joiners: WaitQueue,
 }
+
+/// What a thread does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It runs on this processor.
+    Running(usize),
+    /// It waits for a processor.
+    Ready,
+    /// It sleeps.
+    Waiting,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut words = ArrayString::<20>::new();
+        match self {
+            Self::Running(cpu) => write!(words, "runs on CPU {cpu}")?,
+            Self::Ready => words.push_str("ready"),
+            Self::Waiting => words.push_str("waits"),
+        }
+        formatter.pad(&words)
+    }
+}
+
+/// Somebody has what is wanted, and may have it for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy;
 
 /// All threads that have not finished, by rising id.
 static THREADS: IrqLock<Vec<Arc<Thread>>> = IrqLock::new(Rank::ProcessTree, Vec::new());
@@ -158,6 +187,28 @@ impl Thread {
         &self.name
     }
 
+    /// How it competes with others.
+    pub fn priority(&self) -> Priority {
+        self.entity.priority()
+    }
+
+    /// Processor time that it has had, up to the last time that somebody counted. What nobody wanted is not counted: an idle
+    /// thread has none.
+    pub fn run_time(&self) -> Duration {
+        Duration::from_nanos(self.entity.run_time_ns())
+    }
+
+    /// What it does, at the moment of asking.
+    pub fn state(&self) -> State {
+        if self.context.is_running() {
+            State::Running(self.entity.last_cpu().or_else(|| self.allowed.iter().next()).unwrap_or(0))
+        } else if self.entity.is_queued() {
+            State::Ready
+        } else {
+            State::Waiting
+        }
+    }
+
     /// Whether it may run on processor `cpu`.
     pub(super) fn may_run_on(&self, cpu: usize) -> bool {
         self.allowed.contains(cpu)
@@ -201,6 +252,23 @@ pub fn for_each(mut visit: impl FnMut(&Arc<Thread>)) {
             threads.get(threads.partition_point(|thread| thread.id <= last)).cloned()
         };
         let Some(thread) = next else { return };
+        last = thread.id;
+        visit(&thread);
+    }
+}
+
+/// The same without waiting for the list: for a panic.
+///
+/// # Errors
+/// [`Busy`] if somebody has the list; some threads may have been shown before.
+pub fn try_for_each(mut visit: impl FnMut(&Arc<Thread>)) -> Result<(), Busy> {
+    let mut last = 0;
+    loop {
+        let next = {
+            let threads = THREADS.try_lock().ok_or(Busy)?;
+            threads.get(threads.partition_point(|thread| thread.id <= last)).cloned()
+        };
+        let Some(thread) = next else { return Ok(()) };
         last = thread.id;
         visit(&thread);
     }

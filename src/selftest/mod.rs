@@ -4,6 +4,7 @@
 //! `selftest=` on the command line takes beginnings of names, separated by commas: only those tests run. Tests that must end in
 //! a panic run only when named in full and alone, and so do those that must fail, which test the runner; `selftest=list` names
 //! them, with the words that must come. `patience=` takes the seconds after which a test counts as hanging.
+//! `selftest=monitor` leaves the tests to the prompt's command `test`.
 //! The last line is `selftest: … passed, … failed`, and QEMU's `isa-debug-exit` device makes the outcome an exit code
 //! ([`Exit`]). A test that hangs is named by a watchdog; one that leaks memory is named too.
 
@@ -104,12 +105,16 @@ pub struct Faulty {
     pub test: Test,
 }
 
-/// Runs the tests that the command line asks for and switches the machine off.
-pub fn run(info: &'static BootInfo) -> ! {
+/// Runs the tests that the command line asks for and switches the machine off; `selftest=monitor` leaves that to the prompt.
+pub fn as_asked(info: &'static BootInfo) {
     INFO.call_once(|| info);
     pci::prepare();
-    runner::run(info)
+    if info.command_line.value("selftest") != Some("monitor") {
+        runner::run(info)
+    }
 }
+
+pub use runner::{names, run_beginning_with};
 
 /// Runs `test` in a thread of its own on each processor, one after the other.
 fn on_each_cpu(test: impl Fn() -> Outcome + Copy + Send + 'static) -> Outcome {

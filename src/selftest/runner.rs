@@ -9,6 +9,7 @@ use alloc::format;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
 use logic::boot::BootInfo;
+use spin::Once;
 
 /// After so many seconds, a test counts as hanging. Generous: emulated processors share a busy host.
 const PATIENCE: u64 = 60;
@@ -37,22 +38,44 @@ pub fn run(info: &BootInfo) -> ! {
         run_fatal(fatal);
     }
     let patience = info.command_line.value("patience").and_then(|seconds| seconds.parse().ok()).unwrap_or(PATIENCE);
-    if proc::spawn("watchdog", Priority::Urgent, move || watch(Duration::from_secs(patience))).is_err() {
-        log::warn!("no memory for the watchdog");
-    }
-    let is_faulty = |test: &Test| FAULTY.iter().any(|faulty| faulty.test.name == test.name);
     let is_wanted = |test: &Test| {
         if is_faulty(test) {
             return test.name == wanted;
         }
         wanted.split(',').any(|beginning| test.name.starts_with(beginning))
     };
+    let (passed, failed) = run_all(patience, is_wanted);
+    log::info!("selftest: {passed} passed, {failed} failed");
+    leave(failed == 0 && passed > 0)
+}
+
+/// The names of all tests that come back and should pass.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    all().filter(|test| !is_faulty(test)).map(|test| test.name)
+}
+
+/// Runs the tests whose names begin so; tells how many passed and how many failed.
+pub fn run_beginning_with(beginning: &str) -> (usize, usize) {
+    run_all(PATIENCE, |test| test.name.starts_with(beginning) && !is_faulty(test))
+}
+
+fn run_all(patience_seconds: u64, is_wanted: impl Fn(&Test) -> bool) -> (usize, usize) {
+    static WATCHDOG: Once<()> = Once::new();
+    WATCHDOG.call_once(|| {
+        let patience = Duration::from_secs(patience_seconds);
+        if proc::spawn("watchdog", Priority::Urgent, move || watch(patience)).is_err() {
+            log::warn!("no memory for the watchdog");
+        }
+    });
     let (mut passed, mut failed) = (0, 0);
     for (index, test) in all().enumerate().filter(|(_, test)| is_wanted(test)) {
         if run_one(index, test) { passed += 1 } else { failed += 1 }
     }
-    log::info!("selftest: {passed} passed, {failed} failed");
-    leave(failed == 0 && passed > 0)
+    (passed, failed)
+}
+
+fn is_faulty(test: &Test) -> bool {
+    FAULTY.iter().any(|faulty| faulty.test.name == test.name)
 }
 
 fn all() -> impl Iterator<Item = &'static Test> {

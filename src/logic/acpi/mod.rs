@@ -55,6 +55,23 @@ pub struct Platform {
     pub ecam: ArrayVec<EcamRegion, 32>,
     /// Processors that were too many to keep.
     pub cpus_left_out: u32,
+    /// The tables that the root names, as many as are kept, in its order. Only those that are of use here were checked.
+    pub tables: ArrayVec<TableSummary, 48>,
+}
+
+/// What a table's header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableSummary {
+    /// What it is.
+    pub signature: [u8; 4],
+    /// Physical address.
+    pub address: u64,
+    /// Bytes in it.
+    pub length: u32,
+    /// Revision of its format.
+    pub revision: u8,
+    /// Who made it.
+    pub oem: [u8; 6],
 }
 
 /// A processor.

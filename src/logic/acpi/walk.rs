@@ -1,7 +1,7 @@
 //! From the root table to all others: finds each, checks it, and fills the [`Platform`].
 
 use super::table::{Fields, Flaw, HEADER_BYTES, Table};
-use super::{FixedHardware, Platform, devices, fadt, madt, sleep};
+use super::{FixedHardware, Platform, TableSummary, devices, fadt, madt, sleep};
 use crate::boot::Rsdp;
 use acpi::sdt::{SdtHeader, Signature};
 use arrayvec::ArrayVec;
@@ -44,7 +44,7 @@ pub fn read<'a>(
 ) -> Platform {
     let mut walk = Walk { map, complain, tables: ArrayVec::new() };
     let mut platform = Platform::without_acpi();
-    walk.list(root);
+    walk.list(root, &mut platform);
 
     let fixed = walk.first(Signature::FADT, |table, flaws| fadt::read(table, flaws));
     let sci = fixed.map(|(fixed, _)| fixed.sci_gsi);
@@ -69,7 +69,7 @@ struct Walk<'a, 'c> {
 impl<'a> Walk<'a, '_> {
     /// Lists the tables that the root names: an RSDT has addresses of four bytes, an XSDT of eight (ACPI 6.5 sections
     /// 5.2.7 and 5.2.8).
-    fn list(&mut self, root: Rsdp) {
+    fn list(&mut self, root: Rsdp, platform: &mut Platform) {
         let (signature, width) = if root.revision < 2 { (Signature::RSDT, 4) } else { (Signature::XSDT, 8) };
         let signature = bytes_of(signature);
         let Some(table) = self.table(signature, root.root_table) else { return };
@@ -83,6 +83,8 @@ impl<'a> Walk<'a, '_> {
                 continue;
             };
             let found = (header.first_chunk().copied().unwrap_or_default(), address);
+            // A summary is for people: those beyond the last that fits are used all the same.
+            let _ = platform.tables.try_push(summary(address, header));
             if self.tables.try_push(found).is_err() {
                 (self.complain)(Complaint { signature, address: root.root_table, flaw: Flaw::TooMany });
                 return;
@@ -131,6 +133,21 @@ impl<'a> Walk<'a, '_> {
         let length = header.u32(offset_of!(SdtHeader, length)).ok_or(Flaw::Unreachable)?;
         let believed = usize::try_from(length).ok().filter(|length| (HEADER_BYTES..=MAX_TABLE_BYTES).contains(length));
         Table::check((self.map)(address, believed.ok_or(Flaw::Length(length))?).ok_or(Flaw::Unreachable)?)
+    }
+}
+
+fn summary(address: u64, header: &[u8]) -> TableSummary {
+    let fields = Fields(header);
+    TableSummary {
+        signature: header.first_chunk().copied().unwrap_or_default(),
+        address,
+        length: fields.u32(offset_of!(SdtHeader, length)).unwrap_or(0),
+        revision: fields.u8(offset_of!(SdtHeader, revision)).unwrap_or(0),
+        oem: header
+            .get(offset_of!(SdtHeader, oem_id)..)
+            .and_then(|rest| rest.first_chunk())
+            .copied()
+            .unwrap_or_default(),
     }
 }
 

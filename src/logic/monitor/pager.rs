@@ -1,5 +1,7 @@
 //! Output by the page: counts the rows that text takes on a screen, and says when to ask before going on.
 
+use super::keys::Key;
+
 /// What stands on the last row while it asks.
 pub const QUESTION: &str = "-- more (Space page, Enter line, q quit) --";
 
@@ -66,11 +68,11 @@ impl Pager {
     }
 
     /// Takes the answer. The question must be wiped away before output goes on.
-    pub fn answer(&mut self, byte: u8) -> Answer {
-        self.allowed = match byte {
-            b' ' => self.rows.saturating_sub(1),
-            b'\r' | b'\n' => 1,
-            b'q' | b'Q' | 0x03 | 0x04 | 0x1b => return Answer::Quit,
+    pub fn answer(&mut self, key: Key) -> Answer {
+        self.allowed = match key {
+            Key::Character(' ') | Key::Right => self.rows.saturating_sub(1),
+            Key::Enter | Key::Down => 1,
+            Key::Character('q' | 'Q') | Key::Control('c' | 'd') => return Answer::Quit,
             _ => return Answer::None,
         };
         self.row = 0;
@@ -88,8 +90,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const PAGE: Key = Key::Character(' ');
+
     /// The pages that `text` comes in when each question is answered with `key`.
-    fn pages(columns: usize, rows: usize, text: &str, key: u8) -> Vec<String> {
+    fn pages(columns: usize, rows: usize, text: &str, key: Key) -> Vec<String> {
         let mut pager = Pager::new(columns, rows);
         let (mut pages, mut rest) = (vec![String::new()], text);
         while !rest.is_empty() {
@@ -106,26 +110,31 @@ mod tests {
 
     #[test]
     fn a_page_leaves_a_row_for_the_question() {
-        assert_eq!(pages(80, 4, "1\n2\n3\n4\n5\n6\n7\n", b' '), ["1\n2\n3\n", "4\n5\n6\n", "7\n"]);
-        assert_eq!(pages(80, 4, "1\n2\n3\n4\n5\n", b'\r'), ["1\n2\n3\n", "4\n", "5\n"]);
-        assert_eq!(pages(80, 4, "1\n2\n3\n", b' '), ["1\n2\n3\n"]);
+        assert_eq!(pages(80, 4, "1\n2\n3\n4\n5\n6\n7\n", PAGE), ["1\n2\n3\n", "4\n5\n6\n", "7\n"]);
+        assert_eq!(pages(80, 4, "1\n2\n3\n4\n5\n", Key::Enter), ["1\n2\n3\n", "4\n", "5\n"]);
+        assert_eq!(pages(80, 4, "1\n2\n3\n", PAGE), ["1\n2\n3\n"]);
     }
 
     #[test]
     fn wrapped_lines_count_as_many_rows_as_they_take() {
-        assert_eq!(pages(4, 3, "abcdefghijkl", b' '), ["abcdefgh", "ijkl"]);
-        assert_eq!(pages(4, 3, "abcd\nefgh\nij", b' '), ["abcd\nefgh\n", "ij"]);
+        assert_eq!(pages(4, 3, "abcdefghijkl", PAGE), ["abcdefgh", "ijkl"]);
+        assert_eq!(pages(4, 3, "abcd\nefgh\nij", PAGE), ["abcd\nefgh\n", "ij"]);
     }
 
     #[test]
     fn without_a_screen_everything_is_one_page() {
-        assert_eq!(pages(0, 0, &"line\n".repeat(500), b' ').len(), 1);
+        assert_eq!(pages(0, 0, &"line\n".repeat(500), PAGE).len(), 1);
     }
 
     #[test]
     fn who_has_seen_enough_quits() {
         let mut pager = Pager::new(80, 2);
-        for (key, answer) in [(b'q', Answer::Quit), (3, Answer::Quit), (b'z', Answer::None), (b' ', Answer::GoOn)] {
+        for (key, answer) in [
+            (Key::Character('q'), Answer::Quit),
+            (Key::Control('c'), Answer::Quit),
+            (Key::Character('z'), Answer::None),
+            (PAGE, Answer::GoOn),
+        ] {
             assert_eq!(pager.answer(key), answer);
         }
     }
@@ -136,7 +145,7 @@ mod tests {
             columns in 2_usize..12,
             rows in 2_usize..6,
             text in "[a-c\n]{0,120}",
-            key in prop_oneof![Just(b' '), Just(b'\r')],
+            key in prop_oneof![Just(PAGE), Just(Key::Enter)],
         ) {
             let pages = pages(columns, rows, &text, key);
             prop_assert_eq!(pages.concat(), text);

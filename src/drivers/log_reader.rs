@@ -1,0 +1,37 @@
+//! The log, read record by record: nothing is locked in between, so that a reader may take its time.
+
+use super::console::{self, LOG};
+use crate::hw::lock::Panicking;
+use arrayvec::ArrayString;
+use log::Level;
+
+/// A record of the log.
+pub struct LogRecord {
+    /// How important it is.
+    pub level: Level,
+    /// Its text, cut at 240 bytes.
+    pub text: ArrayString<240>,
+    /// Where the next one begins.
+    pub next: u64,
+}
+
+impl LogRecord {
+    /// What the console shows before the text to tell the level.
+    pub fn prefix(&self) -> &'static str {
+        console::prefix(self.level)
+    }
+}
+
+/// The first record at or behind `position`; 0 is the oldest's, and each record tells the next one's. A panic takes the log from
+/// whoever has it.
+pub fn record_from(position: u64, panicking: Option<&Panicking>) -> Option<LogRecord> {
+    let log = match panicking {
+        Some(panicking) => panicking.seize(&LOG),
+        None => LOG.lock(),
+    };
+    let (level, bytes, next) = log.record_from(position)?;
+    let mut text = ArrayString::new();
+    // A byte at a time, as the console shows them too.
+    bytes.map(char::from).all(|character| text.try_push(character).is_ok());
+    Some(LogRecord { level, text, next })
+}
