@@ -12,7 +12,7 @@ The kernel's own prompt: it looks into everything, and changes nothing unasked.
 
 const HINTS: &str = "\
 `help COMMAND` tells more. Tab completes, arrow keys bring earlier lines back,
-Ctrl-R searches them. Numbers: 4096, 0x1000, 4K. Addresses: 0xffffffff80100000
+Ctrl-R searches them. Numbers: 4096, 0x1000, 4K. Addresses: 0xffffffff80101000
 or, if they are physical, p:0x100000.
 ";
 

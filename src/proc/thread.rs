@@ -202,7 +202,8 @@ impl Thread {
     pub fn state(&self) -> State {
         if self.context.is_running() {
             State::Running(self.entity.last_cpu().or_else(|| self.allowed.iter().next()).unwrap_or(0))
-        } else if self.entity.is_queued() {
+        } else if self.entity.is_queued() || self.entity.last_cpu().is_none() {
+            // An idle thread is in no queue, ever.
             State::Ready
         } else {
             State::Waiting

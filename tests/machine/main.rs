@@ -11,6 +11,7 @@ mod harness;
 mod input;
 mod limits;
 mod pci;
+mod monitor;
 mod power;
 mod processors;
 mod screens;
