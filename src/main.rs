@@ -1,7 +1,7 @@
 //! The Eres kernel: boot order on one page.
 //!
 //! `asm/entry.asm` calls [`kernel_main`] on the boot stack, in long mode, with the early page tables of that file, interrupts
-//! off. Rooms depend one way: drivers on hw, hw on logic.
+//! off. Rooms depend one way: monitor on proc, proc on drivers, drivers on hw, hw on logic.
 
 #![no_std]
 #![no_main]
@@ -23,6 +23,7 @@ mod provoke;
 mod selftest;
 mod show;
 
+use core::fmt::Write;
 use drivers::console;
 use hw::boot;
 use logic::boot::BootInfo;
@@ -89,7 +90,7 @@ fn main_thread(info: &'static BootInfo) {
     proc::scheduler::start_other_cpus(info, hw::acpi::platform());
     drivers::pci::init(info);
     draw_what_is_left();
-    report_use();
+    report_use(info);
     report_time(info);
     monitor::start(info);
     provoke::as_asked(info);
@@ -133,39 +134,24 @@ fn stop(display: Display, error: &dyn core::fmt::Display) -> ! {
     hw::cpu::halt()
 }
 
-/// Tells in a few lines what was found: the proof that the kernel has read and understood its boot information.
+/// Tells what was found: the proof that the kernel has read and understood its boot information. Most of it is for who asks by
+/// `log=debug`, or at the monitor's prompt.
 fn report(info: &BootInfo) {
-    const MIB: u64 = 1 << 20;
-    log::info!("loader: {}", if info.loader.is_empty() { "unnamed" } else { &info.loader });
-    if !info.command_line.as_str().is_empty() {
-        log::info!("command line: {}", info.command_line.as_str());
+    let loader = if info.loader.is_empty() { "unnamed" } else { &info.loader };
+    let mut modules = arrayvec::ArrayString::<160>::new();
+    for module in &info.modules {
+        // What does not fit is told by the monitor.
+        let _ = write!(modules, "; module: {}, {} B", module.arguments, module.size());
+        log::debug!("module {} at {:#x}-{:#x}", module.arguments, module.start, module.end);
     }
-    let memory = &info.memory;
-    let ranges = memory.usable().count();
-    log::info!(
-        "memory: {} MiB usable in {ranges} range{}, {} MiB RAM, top {:#x}",
-        memory.usable_bytes() / MIB,
-        if ranges == 1 { "" } else { "s" },
-        memory.ram_bytes() / MIB,
-        memory.top()
-    );
-    for region in memory.regions() {
+    log::info!("loader: {loader}, from {}{modules}", info.firmware);
+    if !info.command_line.as_str().is_empty() {
+        log::debug!("command line: {}", info.command_line.as_str());
+    }
+    for region in info.memory.regions() {
         log::debug!("  {:#014x}-{:#014x} {}", region.start, region.end, region.kind);
     }
-    match info.display {
-        Display::Framebuffer(framebuffer) => log::info!(
-            "display: framebuffer {}x{}, {} bits per pixel, at {:#x}",
-            framebuffer.width,
-            framebuffer.height,
-            framebuffer.bytes_per_pixel * 8,
-            framebuffer.address
-        ),
-        Display::Text { columns, rows } => log::info!("display: VGA text {columns}x{rows}"),
-        Display::None => log::info!("display: none"),
-    }
-    for module in &info.modules {
-        log::info!("module: {}, {} B at {:#x}", module.arguments, module.size(), module.start);
-    }
+    log::debug!("display: {}", info.display);
     if info.tags_left_out > 0 {
         log::warn!("{} malformed or unusable tags in the boot information were left out", info.tags_left_out);
     }
@@ -174,45 +160,38 @@ fn report(info: &BootInfo) {
     }
 }
 
-/// Tells what the kernel keeps on and what it takes of the machine.
-fn report_use() {
+/// Tells what the machine has and what the kernel takes of it.
+fn report_use(info: &BootInfo) {
+    const MIB: u64 = 1 << 20;
     let mut protections = arrayvec::ArrayString::<64>::new();
     for name in hw::cpu::protections() {
         // There are fewer than fit.
         let _ = protections.try_push_str(" ");
         let _ = protections.try_push_str(name);
     }
-    log::info!("protection:{protections}");
+    log::debug!("protection:{protections}; heap {} KiB", hw::heap::size() / 1024);
+    match hw::cpu::identity().get_processor_brand_string() {
+        Some(brand) => log::info!("processors: {} running, {}", hw::percpu::count(), brand.as_str().trim()),
+        None => log::info!("processors: {} running", hw::percpu::count()),
+    }
+    let memory = &info.memory;
+    let ranges = memory.usable().count();
     let statistics = hw::frames::statistics();
     let given: u64 = statistics.zones.iter().map(|zone| zone.total).sum();
     log::info!(
-        "in use: {} KiB of RAM beside the kernel's image of {} KiB; heap {} KiB",
+        "memory: {} MiB usable in {ranges} range{}, {} MiB RAM; in use: {} KiB beside the kernel's image of {} KiB",
+        memory.usable_bytes() / MIB,
+        if ranges == 1 { "" } else { "s" },
+        memory.ram_bytes() / MIB,
         (given - hw::frames::free_frames() - statistics.records_to_come) * 4,
         hw::boot::image_bytes() / 1024,
-        hw::heap::size() / 1024
     );
 }
 
-/// The time-stamp counter starts with the machine, so its value at the entry is what firmware and loader took.
+/// Tells what the time went into.
 fn report_time(info: &BootInfo) {
-    let Some(frequency) = hw::clock::tsc_frequency() else {
-        log::warn!("time: no timer to measure the time-stamp counter with; entered at {} ticks", info.entry_tsc);
-        return;
-    };
-    let kernel = frequency.microseconds(hw::cpu::tsc().saturating_sub(info.entry_tsc));
-    match info.loader_tsc {
-        Some(loader_tsc) => log::info!(
-            "time: firmware {}, loader {}, kernel {}, TSC {} MHz",
-            frequency.microseconds(loader_tsc),
-            frequency.microseconds(info.entry_tsc.saturating_sub(loader_tsc)),
-            kernel,
-            frequency.hertz() / 1_000_000
-        ),
-        None => log::info!(
-            "time: firmware and loader {}, kernel {}, TSC {} MHz",
-            frequency.microseconds(info.entry_tsc),
-            kernel,
-            frequency.hertz() / 1_000_000
-        ),
+    match hw::clock::tsc_frequency() {
+        Some(frequency) => log::info!("time: {}, TSC {} MHz", monitor::Times(info), frequency.hertz() / 1_000_000),
+        None => log::warn!("time: {}", monitor::Times(info)),
     }
 }

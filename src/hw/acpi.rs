@@ -18,7 +18,7 @@ static PLATFORM: Once<Platform> = Once::new();
 pub fn init(info: &BootInfo) -> &'static Platform {
     PLATFORM.call_once(|| {
         let Some(rsdp) = info.rsdp else {
-            log::info!("ACPI: none");
+            log::debug!("ACPI: none");
             return Platform::without_acpi();
         };
         log::debug!("ACPI: revision {}, root table at {:#x}", rsdp.revision, rsdp.root_table);
@@ -30,7 +30,7 @@ pub fn init(info: &BootInfo) -> &'static Platform {
         if platform.cpus_left_out > 0 {
             log::warn!("ACPI: {} processors are too many to use", platform.cpus_left_out);
         }
-        log::info!("ACPI: {platform}");
+        log::debug!("ACPI: {platform}");
         platform
     })
 }

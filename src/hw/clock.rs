@@ -267,7 +267,7 @@ fn tell(choice: &Choice) {
         }
     }
     if let Some(frequency) = TscFrequency::from_hertz(choice.chosen.hertz) {
-        log::info!("clock: TSC {frequency} {choice}; {Wall}");
+        log::debug!("clock: TSC {frequency} {choice}; {Wall}");
     }
     for (source, ppm) in &choice.disagreeing {
         log::warn!("clock: {source} disagrees by {ppm} ppm");

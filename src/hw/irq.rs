@@ -62,9 +62,9 @@ pub fn init(platform: &'static Platform) {
     SETUP.call_once(|| Setup { platform, controller, first_cpu: apic::id() });
     match controller {
         Controller::IoApic => {
-            log::info!("interrupts: {}, {} I/O APIC(s), processor {}", apic::mode(), io_apics.count(), apic::id());
+            log::debug!("interrupts: {}, {} I/O APIC(s), processor {}", apic::mode(), io_apics.count(), apic::id());
         }
-        Controller::Pic => log::info!("interrupts: 8259s, {}", apic::mode()),
+        Controller::Pic => log::debug!("interrupts: 8259s, {}", apic::mode()),
         Controller::None => log::warn!("interrupts: no controller for devices, {}", apic::mode()),
     }
     let mut lines = LINES.lock();

@@ -55,7 +55,7 @@ pub fn init_bsp() {
     let kind = KIND.call_once(choose);
     irq::set_fixed_handler(irq::TIMER_VECTOR, interrupt);
     arm(None);
-    log::info!("timer: {kind}");
+    log::debug!("timer: {kind}");
 }
 
 /// Makes another processor's timer ready. Called on it, after [`init_bsp`] on the first.

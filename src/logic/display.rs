@@ -1,6 +1,7 @@
 //! Where text can be shown: descriptions of a framebuffer or of VGA text memory, checked so that no pixel or cell computed
 //! from them lies outside.
 
+use core::fmt;
 use core::ops::Range;
 
 /// The largest width and height in pixels that are believed.
@@ -33,6 +34,23 @@ impl Display {
     pub fn text(address: u64, columns: u32, rows: u32, pitch: u32) -> Option<Self> {
         let fits = (1..=132).contains(&columns) && (1..=60).contains(&rows) && columns * rows * 2 <= 0x8000;
         (address == TEXT_MEMORY && fits && pitch == columns * 2).then_some(Self::Text { columns, rows })
+    }
+}
+
+/// In a few words: `framebuffer 1024x768, 32 bits per pixel, at 0xfd000000`.
+impl fmt::Display for Display {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Framebuffer(Framebuffer { width, height, bytes_per_pixel, address, .. }) => {
+                write!(
+                    formatter,
+                    "framebuffer {width}x{height}, {} bits per pixel, at {address:#x}",
+                    bytes_per_pixel * 8
+                )
+            }
+            Self::Text { columns, rows } => write!(formatter, "VGA text {columns}x{rows}"),
+            Self::None => formatter.write_str("none"),
+        }
     }
 }
 

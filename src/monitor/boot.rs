@@ -4,8 +4,7 @@ use super::context::{Complaint, Context, Outcome};
 use crate::hw;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicU64, Ordering};
-use logic::boot::{BootInfo, Firmware};
-use logic::display::Display;
+use logic::boot::BootInfo;
 
 /// The time-stamp counter when the kernel was ready, 0 before.
 static READY: AtomicU64 = AtomicU64::new(0);
@@ -21,26 +20,11 @@ pub fn boot(context: &mut Context<'_>, arguments: &[&str]) -> Outcome {
         return Err(Complaint::Usage);
     }
     let info = context.info;
-    let firmware = match info.firmware {
-        Firmware::Bios => "BIOS",
-        Firmware::Uefi => "UEFI",
-    };
     let loader = if info.loader.is_empty() { "an unnamed loader" } else { &info.loader };
     writeln!(context, "kernel    Eres OS {}, {} KiB with its data", version(), hw::boot::image_bytes() / 1024)?;
-    writeln!(context, "loader    {loader}, from {firmware}")?;
+    writeln!(context, "loader    {loader}, from {}", info.firmware)?;
     writeln!(context, "arguments {}", info.command_line.as_str())?;
-    match info.display {
-        Display::Framebuffer(framebuffer) => writeln!(
-            context,
-            "display   framebuffer {}x{}, {} bits per pixel, at {:#x}",
-            framebuffer.width,
-            framebuffer.height,
-            framebuffer.bytes_per_pixel * 8,
-            framebuffer.address
-        )?,
-        Display::Text { columns, rows } => writeln!(context, "display   VGA text {columns}x{rows}")?,
-        Display::None => writeln!(context, "display   none")?,
-    }
+    writeln!(context, "display   {}", info.display)?;
     for module in &info.modules {
         writeln!(context, "module    {}, {} B at {:#x}", module.arguments, module.size(), module.start)?;
     }

@@ -18,7 +18,7 @@ mod test;
 mod threads;
 mod time;
 
-pub use boot::note_ready;
+pub use boot::{Times, note_ready};
 
 use crate::drivers::input::{self, Attention};
 use crate::hw::boot as information;

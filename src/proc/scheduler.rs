@@ -73,7 +73,6 @@ pub fn start_other_cpus(info: &BootInfo, platform: &Platform) {
         }
         Err(_) => log::warn!("no memory to start other processors with"),
     }
-    log::info!("processors: {} running", percpu::count());
 }
 
 /// What a further processor runs once it is set up.

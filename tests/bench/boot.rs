@@ -120,7 +120,10 @@ fn print_memory() {
         expect_ready(&mut machine);
         let milliseconds = machine.line("time: ").as_deref().and_then(kernel_milliseconds).unwrap_or(f64::NAN);
         let used = machine.line("in use: ").unwrap_or_default();
-        println!("{memory_mib:>6} MiB {milliseconds:>8.1} million, {}", used.trim_start_matches("in use: "));
+        println!(
+            "{memory_mib:>6} MiB {milliseconds:>8.1} million, {}",
+            used.split_once("in use: ").map_or("", |(_, used)| used)
+        );
     }
 }
 
@@ -132,7 +135,10 @@ fn print_processors() {
         expect_ready(&mut machine);
         let milliseconds = machine.line("time: ").as_deref().and_then(kernel_milliseconds).unwrap_or(f64::NAN);
         let used = machine.line("in use: ").unwrap_or_default();
-        println!("{count:>6} CPUs {milliseconds:>7.1} ms, {}", used.trim_start_matches("in use: "));
+        println!(
+            "{count:>6} CPUs {milliseconds:>7.1} ms, {}",
+            used.split_once("in use: ").map_or("", |(_, used)| used)
+        );
     }
 }
 

@@ -10,8 +10,8 @@ mod faults;
 mod harness;
 mod input;
 mod limits;
-mod pci;
 mod monitor;
+mod pci;
 mod power;
 mod processors;
 mod screens;
@@ -36,4 +36,10 @@ fn boot_to_ready(setup: Setup) -> Machine {
 fn expect_ready(machine: &mut Machine) {
     machine.expect_line("Eres OS ");
     machine.expect_line_where("the line `ready`", |line| line == "ready");
+}
+
+/// Types a command at the kernel's prompt, by the serial line, and answers what it says.
+#[track_caller]
+fn ask(machine: &mut Machine, command: &str) -> Vec<String> {
+    monitor::ask(machine, monitor::PROMPT, command)
 }

@@ -5,7 +5,7 @@ use crate::harness::{ComposedImage, Machine, Mode, Setup};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const PROMPT: &str = "eres> ";
+pub const PROMPT: &str = "eres> ";
 const PANIC_PROMPT: &str = "panic> ";
 
 /// How long an answer may take to come in full.
@@ -70,12 +70,7 @@ impl Desk {
     /// Types a command, and answers what it says until the next prompt.
     #[track_caller]
     fn ask(&mut self, command: &str) -> Vec<String> {
-        self.enter(command);
-        self.machine.expect_prompt(self.prompt);
-        let typed = format!("{}{command}", self.prompt);
-        let lines: Vec<String> = self.machine.lines().into_iter().map(|line| line.text).collect();
-        let behind = lines.iter().rposition(|line| line.ends_with(&typed)).map_or(0, |index| index + 1);
-        lines.get(behind..).unwrap_or_default().to_vec()
+        ask(&mut self.machine, self.prompt, command)
     }
 
     /// Waits until the serial line has had so many lines.
@@ -91,11 +86,27 @@ impl Desk {
     /// Types a command and waits until it has been read.
     #[track_caller]
     fn enter(&mut self, command: &str) {
-        self.machine.expect_prompt(self.prompt);
-        self.machine.send_serial(&format!("{command}\r"));
-        let line = format!("{}{command}", self.prompt);
-        self.machine.expect_line_where(&line, |found| found.ends_with(&line));
+        enter(&mut self.machine, self.prompt, command);
     }
+}
+
+/// Types a command at a prompt, and answers what it says until the next one.
+#[track_caller]
+pub fn ask(machine: &mut Machine, prompt: &str, command: &str) -> Vec<String> {
+    enter(machine, prompt, command);
+    machine.expect_prompt(prompt);
+    let typed = format!("{prompt}{command}");
+    let lines: Vec<String> = machine.lines().into_iter().map(|line| line.text).collect();
+    let behind = lines.iter().rposition(|line| line.ends_with(&typed)).map_or(0, |index| index + 1);
+    lines.get(behind..).unwrap_or_default().to_vec()
+}
+
+#[track_caller]
+fn enter(machine: &mut Machine, prompt: &str, command: &str) {
+    machine.expect_prompt(prompt);
+    machine.send_serial(&format!("{command}\r"));
+    let line = format!("{prompt}{command}");
+    machine.expect_line_where(&line, |found| found.ends_with(&line));
 }
 
 /// What it answers has all of `words`.

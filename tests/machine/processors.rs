@@ -69,7 +69,8 @@ fn x2apics_and_timers_with_deadlines_are_used_where_they_are() {
         ("corei7_sandy_bridge_2600k", "interrupts: xAPIC, ", "timer: local APIC, TSC deadline"),
         ("ryzen", "interrupts: xAPIC, ", " kHz"),
     ] {
-        let mut machine = Machine::bochs().cpu(model).cpus(3).boot();
+        let image = ComposedImage::new(&["--command-line", "log=debug"]);
+        let mut machine = Machine::bochs().image(&image.path()).cpu(model).cpus(3).boot();
         expect_ready(&mut machine);
         let log = machine.serial_log();
         assert!(machine.line(interrupts).is_some(), "{model}:\n{log}");

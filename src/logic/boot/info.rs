@@ -85,6 +85,15 @@ pub enum Firmware {
     Uefi,
 }
 
+impl fmt::Display for Firmware {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Bios => "BIOS",
+            Self::Uefi => "UEFI",
+        })
+    }
+}
+
 /// Why the kernel cannot go on with what the loader gave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BootError {
