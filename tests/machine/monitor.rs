@@ -23,6 +23,7 @@ const ANSWERS: &[(&str, &[&str])] = &[
     ("interrupts", &["  timer"]),
     ("threads", &["idle/0", "idle/1", "monitor          urgent   runs on CPU "]),
     ("backtrace", &[" kernel::proc::thread::thread_main+0x", " context_start+0x"]),
+    ("pci", &["00:00.0"]),
     ("acpi", &["APIC  p:0x", "2 CPUs, 1 I/O APIC, HPET, PM timer", "switches the machine off"]),
     ("log", &["Eres OS ", "debug: ", "ready"]),
     ("uptime", &["up 00:0"]),
@@ -381,4 +382,28 @@ fn the_prompt_works_at_keyboard_and_screen_in_a_framebuffer_under_bios() {
 #[test]
 fn the_prompt_works_at_keyboard_and_screen_in_a_framebuffer_under_uefi() {
     types_and_reads(Machine::iso().uefi().no_serial(), Mode::Graphics { width: 1024, height: 768 });
+}
+
+#[test]
+fn a_hot_key_brings_the_prompt_back() {
+    let mut desk = Desk::at(Machine::raw());
+    desk.enter("continue");
+    desk.machine.expect_stays_up(Duration::from_millis(500));
+    desk.machine.send_key("alt-sysrq-h");
+    desk.machine.expect_line("Type `help` for what can be done here.");
+    assert_eq!(desk.ask("uptime").len(), 1);
+}
+
+#[test]
+fn keys_are_read_after_a_panic() {
+    let image = ComposedImage::new(&["--text", "--command-line", "panic=monitor"]);
+    let mut machine = Machine::image(&image.path()).no_serial().boot();
+    machine.expect_on_screen(PROMPT.trim_end());
+    machine.type_text("provoke panic\n");
+    machine.expect_on_screen(PANIC_PROMPT.trim_end());
+    machine.type_text("boot\n");
+    machine.expect_on_screen("times     ");
+    machine.send_key("up");
+    machine.type_text("\x08\x08\x08\x08date\n");
+    machine.expect_on_screen(" UTC");
 }
