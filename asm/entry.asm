@@ -221,6 +221,7 @@ bits 64
 global entry_high:function
 entry_high:
     lgdt [rel gdt_high_pointer]
+    lidt [rel no_gates]             ; the loader's gates are of 32 bits: without any, a failure now is a clean reset
     mov eax, DATA_SELECTOR
     mov ds, eax
     mov es, eax
@@ -275,6 +276,10 @@ align 8
 gdt_high_pointer:
     dw gdt_end - gdt - 1
     dq gdt
+align 8
+no_gates:
+    dw 0
+    dq 0
 
 section .bss.init nobits alloc noexec write align=4096
 IMAGE_TABLES equ 4                  ; 8 MiB from physical 0: linker.ld asserts that the image ends before

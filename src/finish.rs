@@ -15,7 +15,7 @@ pub fn as_asked(info: &BootInfo) {
         None => {}
         Some("poweroff") => hw::power::power_off(),
         Some("reboot") => hw::power::reboot(),
-        Some("halt") => hw::cpu::halt(),
+        Some("halt") => hw::power::stand_still(),
         Some("card") => show::card(),
         Some("scroll") => show::scroll(),
         Some("echo") => echo(tty::console()),

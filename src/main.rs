@@ -47,6 +47,7 @@ extern "C" fn kernel_main(information: u32, entry_tsc: u64) -> ! {
         Ok(info) => info,
         Err(error) => stop(boot::display(information), &error),
     };
+    provoke::early_as_asked(info);
     // Before free memory is given out: some firmware leaves its tables there.
     let platform = hw::acpi::init(info);
     if hw::paging::install(info).is_err() {
@@ -55,13 +56,14 @@ extern "C" fn kernel_main(information: u32, entry_tsc: u64) -> ! {
     console::attach(info);
     hw::irq::init(platform);
     hw::clock::add_references(platform);
+    hw::power::init();
     hw::startup::finish(info);
     hw::startup::leave_boot_stack(info, kernel_main_on_its_own_stack)
 }
 
 /// What the boot processor goes on with, until it is idle.
 extern "C" fn kernel_main_on_its_own_stack(info: &'static BootInfo) -> ! {
-    hw::startup::give_up_boot_stack();
+    hw::startup::give_up_boot_stack(info);
     let platform = hw::acpi::platform();
     report(info);
     hw::clock::start(platform);

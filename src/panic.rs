@@ -6,10 +6,11 @@
 //! the least to the most important, what a photograph of the screen should show. An 80x25 screen has 24 rows above the cursor:
 //! 2 of message, 7 of registers, 15 of backtrace; what is left shows the end of the log.
 
+use crate::drivers::console;
 use crate::drivers::last_words::LastWords;
 use crate::hw::backtrace::{self, Backtrace};
 use crate::hw::lock::{Declared, Panicking};
-use crate::hw::{cpu, percpu, trap};
+use crate::hw::{boot, cpu, paging, percpu, trap};
 use crate::monitor;
 use core::fmt::{self, Write};
 use core::iter::Peekable;
@@ -45,7 +46,11 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     cpu::halt()
 }
 
+#[inline(never)]
 fn report(panicking: &Panicking, info: &PanicInfo<'_>) {
+    if !paging::installed() {
+        console::attach_display_in_panic(panicking, || boot::display_in_panic(panicking));
+    }
     let mut words = LastWords::new(panicking);
     say_message(&mut words, info);
     words.log_tail(LOG_LINES);
@@ -59,6 +64,7 @@ fn report(panicking: &Panicking, info: &PanicInfo<'_>) {
     }
 }
 
+#[inline(never)]
 fn say_message(words: &mut LastWords<'_>, info: &PanicInfo<'_>) {
     // Writing never fails; a Display that does has said what it could.
     let _ =
@@ -66,6 +72,7 @@ fn say_message(words: &mut LastWords<'_>, info: &PanicInfo<'_>) {
 }
 
 /// Tells who called whom. What calls itself again and again takes one line.
+#[inline(never)]
 fn say_backtrace(words: &mut LastWords<'_>, backtrace: Backtrace) {
     let mut frames = backtrace.skip_while(|frame| is_machinery(*frame)).peekable();
     for _ in 0..BACKTRACE_LINES {

@@ -28,11 +28,21 @@ const FAULTS: [(&str, fn()); 13] = [
     ("deep-fault", deep::fault),
 ];
 
+/// What is asked for by this name comes before there are screens, or memory to be had.
+const EARLY: &str = "early";
+
+/// Does what `provoke=` asks for if that is to come first of all.
+pub fn early_as_asked(info: &BootInfo) {
+    if info.command_line.value("provoke") == Some(EARLY) {
+        panic!("provoked before there are screens and page tables");
+    }
+}
+
 /// Does what `provoke=` asks for.
 pub fn as_asked(info: &BootInfo) {
     let Some(wanted) = info.command_line.value("provoke") else { return };
     if !provoke(wanted) {
-        log::warn!("provoke={wanted} is none of {}", Names);
+        log::warn!("provoke={wanted} is none of {EARLY}, {}", Names);
     }
 }
 

@@ -13,6 +13,7 @@ use crate::hw::clock;
 use crate::hw::lock::Panicking;
 use arrayvec::ArrayVec;
 use core::fmt::{self, Write};
+use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use logic::boot::BootInfo;
@@ -115,7 +116,8 @@ pub fn start() {
 /// memory must be there to be taken.
 pub fn attach(info: &BootInfo) {
     if let Some(screen) = Screen::new(info.display) {
-        attach_screen(screen.with_terminal());
+        let screen = screen.with_terminal();
+        attach_screen(LOG.lock(), CONSOLE.lock(), screen);
     }
     match info.command_line.value("log").map(str::parse) {
         None => {}
@@ -125,10 +127,26 @@ pub fn attach(info: &BootInfo) {
 }
 
 /// Adds a display where there is no memory, unless there is one already: for a kernel that is about to stop.
+#[inline(never)]
 pub fn attach_display(display: Display) {
-    let has_screen = CONSOLE.lock().screen.is_there();
-    if let Some(screen) = Screen::new(display).filter(|_| !has_screen) {
-        attach_screen(screen);
+    // To map a display twice would blank it.
+    if CONSOLE.lock().screen.is_there() {
+        return;
+    }
+    if let Some(screen) = Screen::new(display) {
+        attach_screen(LOG.lock(), CONSOLE.lock(), screen);
+    }
+}
+
+/// The same for a panic before the kernel has its own page tables, when nobody has looked for a display yet. A screen is large:
+/// not in the frame of the panic, which may be deep in a stack.
+#[inline(never)]
+pub fn attach_display_in_panic(panicking: &Panicking, display: impl FnOnce() -> Display) {
+    if panicking.seize(&CONSOLE).screen.is_there() {
+        return;
+    }
+    if let Some(screen) = Screen::new(display()) {
+        attach_screen(panicking.seize(&LOG), panicking.seize(&CONSOLE), screen);
     }
 }
 
@@ -143,9 +161,11 @@ fn is_shown(level: Level) -> bool {
 }
 
 /// Tells a screen all that was said so far.
-fn attach_screen(mut screen: Screen) {
-    let log = LOG.lock();
-    let mut console = CONSOLE.lock();
+fn attach_screen(
+    log: impl Deref<Target = LogRing<LOG_BYTES>>,
+    mut console: impl DerefMut<Target = Console>,
+    mut screen: Screen,
+) {
     for (level, text) in log.records().filter(|(level, _)| is_shown(*level)) {
         screen.continue_line(prefix(level));
         say_bytes(text, |words| screen.continue_line(words));

@@ -36,9 +36,9 @@ pub type Backtrace = backtrace::Backtrace<Stacks>;
 #[inline(never)]
 pub fn of_panic(panicking: &Panicking) -> Backtrace {
     match trap::fatal_frame(panicking) {
-        Some(frame) => Backtrace::of_interrupted(Stacks, layout(), core::ptr::from_ref(frame).addr() as u64),
+        Some(frame) => Backtrace::of_interrupted(Stacks(()), layout(), core::ptr::from_ref(frame).addr() as u64),
         None => {
-            let mut backtrace = Backtrace::new(Stacks, layout(), frame_pointer());
+            let mut backtrace = Backtrace::new(Stacks(()), layout(), frame_pointer());
             // This function's frame is gone when it returns; the caller's, to which this moves, is not.
             backtrace.next();
             backtrace
@@ -49,7 +49,7 @@ pub fn of_panic(panicking: &Panicking) -> Backtrace {
 /// Who called the function that calls this, and so on. Good for as long as that one has not returned.
 #[inline(never)]
 pub fn of_caller() -> Backtrace {
-    let mut backtrace = Backtrace::new(Stacks, layout(), frame_pointer());
+    let mut backtrace = Backtrace::new(Stacks(()), layout(), frame_pointer());
     backtrace.next();
     backtrace
 }
@@ -117,7 +117,7 @@ fn addresses(start: *const u8, end: *const u8) -> Range<u64> {
 }
 
 /// The kernel's stacks and code as they are.
-pub struct Stacks;
+pub struct Stacks(());
 
 impl backtrace::Stacks for Stacks {
     fn bounds(&self, address: u64) -> Option<Range<u64>> {

@@ -1,8 +1,10 @@
 //! The boot information where the loader left it, handed to `logic::boot` once.
 
+use super::lock::Panicking;
 use super::{KERNEL_BASE, direct};
 use core::ops::Range;
 use core::slice;
+use core::sync::atomic::{AtomicU32, Ordering};
 use logic::boot::tags::{ALIGNMENT, ChainError};
 use logic::boot::{BootError, BootInfo, display_alone, parse};
 use logic::display::Display;
@@ -13,6 +15,8 @@ use x86_64::PhysAddr;
 const MAX_SIZE: u32 = 1 << 20;
 
 static INFORMATION: Once<BootInfo> = Once::new();
+/// Where the structure is; 0 before anybody has asked for it.
+static ADDRESS: AtomicU32 = AtomicU32::new(0);
 
 unsafe extern "C" {
     // Of linker.ld: only their addresses mean anything.
@@ -29,6 +33,7 @@ unsafe extern "C" {
 /// # Errors
 /// Those of [`parse`], and of an address at which no structure can be.
 pub fn information(address: u32, entry_tsc: u64) -> Result<&'static BootInfo, BootError> {
+    ADDRESS.store(address, Ordering::Relaxed);
     INFORMATION.try_call_once(|| parse(structure(address)?, address.into(), kernel(), entry_tsc))
 }
 
@@ -40,6 +45,14 @@ pub fn known() -> Option<&'static BootInfo> {
 /// Where text can be shown when the rest of the structure at `address` is of no use.
 pub fn display(address: u32) -> Display {
     structure(address).map_or(Display::TEXT_80X25, |bytes| display_alone(bytes, &kernel()))
+}
+
+/// Where a panic can show text before there are page tables of the kernel's own.
+pub fn display_in_panic(_: &Panicking) -> Display {
+    match known() {
+        Some(info) => info.display,
+        None => display(ADDRESS.load(Ordering::Relaxed)),
+    }
 }
 
 /// The bytes at `address`, as many as the structure's header says.

@@ -74,7 +74,7 @@ impl Context {
     }
 
     /// Makes this the context that the processor knows itself to run. It must be its own, from [`Self::of_this_processor`].
-    pub fn adopt(&self) {
+    pub fn adopt(&'static self) {
         let cpu = percpu::current();
         assert!(cpu.context().is_null() && self.stack.is_none(), "a processor adopts its first context once");
         cpu.set_context(self);

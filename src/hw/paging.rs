@@ -92,7 +92,7 @@ impl TableMemory for Live {
 }
 
 /// Whether the final tables are in use.
-pub(super) fn installed() -> bool {
+pub fn installed() -> bool {
     INSTALLED.load(Ordering::Acquire)
 }
 

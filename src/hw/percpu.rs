@@ -6,12 +6,15 @@
 use super::context::Context;
 use super::gdt::Segments;
 use super::startup::EXCEPTION_STACK_BYTES;
+use super::trap::TrapFrame;
 use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use logic::machine_check::Report;
 use logic::mem::frames::FrameCache;
 use logic::sync::{HeldRanks, IrqLock, Rank};
+use spin::Once;
 use x86_64::VirtAddr;
 use x86_64::registers::model_specific::GsBase;
 
@@ -41,6 +44,10 @@ pub struct PerCpu {
     stack_top: AtomicU64,
     /// The context that it runs; null until it has adopted its first.
     context: AtomicPtr<Context>,
+    /// The frame of the exception that it cannot go on after; null as long as there was none.
+    pub(super) fatal: AtomicPtr<TrapFrame>,
+    /// What its hardware reported by a machine check.
+    pub(super) machine_check: Once<Report>,
     segments: Segments,
 }
 
@@ -64,6 +71,8 @@ impl PerCpu {
             stack_bottom: AtomicU64::new(0),
             stack_top: AtomicU64::new(0),
             context: AtomicPtr::new(ptr::null_mut()),
+            fatal: AtomicPtr::new(ptr::null_mut()),
+            machine_check: Once::new(),
             segments: Segments::new(),
         }
     }

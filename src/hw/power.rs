@@ -4,10 +4,12 @@
 
 use super::lock::Panicking;
 use super::paging::Caching;
-use super::{acpi, cpu, window};
+use super::{acpi, cpu, ipi, window};
+use arrayvec::ArrayVec;
 use core::ptr::NonNull;
 use logic::acpi::Address;
 use logic::acpi::power::{self, Attempt, Plan};
+use spin::Once;
 use x86_64::instructions::interrupts;
 use x86_64::instructions::port::Port;
 use x86_64::instructions::tables::lidt;
@@ -33,6 +35,12 @@ const PATIENCE: u32 = 500_000;
 #[cfg(feature = "selftest")]
 const EXIT_PORT: u16 = 0xf4;
 
+/// Registers in memory that any plan can name: two to sleep, two of a machine with reduced hardware, one to reset, and room.
+const MAX_REGISTERS: usize = 8;
+/// The largest has so many bytes.
+const REGISTER_BYTES: u64 = 2;
+static REGISTERS: Once<ArrayVec<(u64, VirtAddr), MAX_REGISTERS>> = Once::new();
+
 /// What a kernel that tests itself ends in. QEMU's exit code is twice the number, plus 1.
 #[cfg(feature = "selftest")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +65,7 @@ pub fn power_off() -> ! {
     log::info!("switching off");
     carry_out(&power::power_off(acpi::platform()), true);
     log::warn!("it is now safe to switch off the machine");
-    cpu::halt()
+    stand_still()
 }
 
 /// Resets the machine.
@@ -66,7 +74,7 @@ pub fn reboot() -> ! {
     log::info!("rebooting");
     carry_out(&power::reboot(acpi::platform()), true);
     log::warn!("the machine does not reset: please do it");
-    cpu::halt()
+    stand_still()
 }
 
 /// Switches the machine off after a panic, without a word, since the log may be somebody's for ever. Comes back if that cannot be
@@ -78,6 +86,13 @@ pub fn power_off_in_panic(_: &Panicking) {
 /// Resets the machine after a panic, as above.
 pub fn reboot_in_panic(_: &Panicking) {
     carry_out(&power::reboot(acpi::platform()), false);
+}
+
+/// Stops all processors for good: one alone would leave others waiting for its answers.
+pub fn stand_still() -> ! {
+    interrupts::disable();
+    ipi::stop_others();
+    cpu::halt()
 }
 
 fn carry_out(plan: &Plan, aloud: bool) {
@@ -173,11 +188,35 @@ fn write_control(address: Address, value: u16) {
     }
 }
 
-/// A register in memory, aligned and mapped.
+/// A register in memory, aligned and mapped by [`init`].
 fn register<T>(address: u64) -> Option<NonNull<T>> {
-    let (address, bytes) = (PhysAddr::try_new(address).ok()?, size_of::<T>() as u64);
-    let start = window::map(address, bytes, Caching::Uncached)?;
+    let (_, start) = REGISTERS.get()?.iter().find(|(mapped, _)| *mapped == address)?;
     NonNull::new(start.as_mut_ptr()).filter(|register| register.is_aligned())
+}
+
+/// Maps the registers in memory that switch the machine off or reset it, so that a panic can do that too: it must take no lock.
+pub fn init() {
+    REGISTERS.call_once(|| {
+        let platform = acpi::platform();
+        let mut registers = ArrayVec::<_, MAX_REGISTERS>::new();
+        for attempt in power::power_off(platform).iter().chain(&power::reboot(platform)) {
+            let addresses = match *attempt {
+                Attempt::Sleep { a, b, .. } => [Some(a.0), b.map(|(address, _)| address)],
+                Attempt::Register(address, _) => [Some(address), None],
+                _ => [None, None],
+            };
+            for address in addresses.into_iter().flatten() {
+                let Address::Memory(address) = address else { continue };
+                let mapped = PhysAddr::try_new(address).ok();
+                let mapped = mapped.and_then(|start| window::map(start, REGISTER_BYTES, Caching::Uncached));
+                if let Some(start) = mapped {
+                    // What has no room is not tried.
+                    let _ = registers.try_push((address, start));
+                }
+            }
+        }
+        registers
+    });
 }
 
 fn read_u8(port: u16) -> u8 {

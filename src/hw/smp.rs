@@ -135,11 +135,13 @@ pub fn start(info: &BootInfo, ids: &[u32], main: fn() -> !) -> Result<Outcome, O
 /// as no other runs threads, and only then lets them run any, so that nobody is told a time that the clock has to take back. They
 /// sleep meanwhile: who waits busily takes time from the others where emulated processors share few real ones.
 fn admit(ids: &[u32]) {
-    let is_new = |cpu: &&PerCpu| !cpu.is_admitted() && ids.contains(&cpu.apic_id());
-    let is_wanted = |number| percpu::get(number).as_ref().is_some_and(is_new);
+    // Who comes from here on is too late.
+    let mut new = ArrayVec::<&PerCpu, MAX_CPUS>::new();
+    new.extend(percpu::all().filter(|cpu| !cpu.is_admitted() && ids.contains(&cpu.apic_id())));
+    let is_wanted = |number| new.iter().any(|cpu| cpu.number() == number);
     let rough = tsc_sync::exchange_with_all(is_wanted);
     let begun = clock::now();
-    for cpu in percpu::all().filter(is_new) {
+    for cpu in &new {
         let mut exchanges = ArrayVec::<_, { tsc_sync::ROUNDS + 1 }>::new();
         if clock::now().since(begun) < COMPARING {
             exchanges.extend(tsc_sync::exchange_with(cpu.number(), &cpu::tsc));

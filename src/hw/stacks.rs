@@ -112,6 +112,7 @@ pub fn drain_pool() {
 }
 
 /// Unmaps a batch of the pool's stacks if it keeps more than `least`. Whether it did.
+#[inline(never)]
 fn unmap_some(least: usize) -> bool {
     let batch: ArrayVec<Area, BATCH> = {
         let mut pool = POOL.lock();

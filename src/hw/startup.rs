@@ -60,14 +60,15 @@ pub fn boot_cpu() {
 /// What is left to do once memory is managed: exception stacks with guard pages, and memory that only starting needed, the
 /// loader's included, becomes free.
 pub fn finish(info: &BootInfo) {
+    machine_check::init_this_cpu(tell_earlier_error);
     if guard_exception_stacks().is_err() {
         log::warn!("no memory for guarded exception stacks");
         return;
     }
-    machine_check::init_this_cpu(tell_earlier_error);
     let information = info.memory.regions().iter().filter(|region| region.kind == MemoryKind::BootInformation);
     let information = information.map(|region| region.start..region.end);
-    paging::give_up_start_up_memory().into_iter().chain(information).for_each(reclaim);
+    information.for_each(reclaim);
+    paging::give_up_start_up_memory().into_iter().for_each(|range| reclaim_image(info, range));
 }
 
 /// Goes on with `next(info)` on a stack like any thread's, so that the larger one that only starting needed becomes free. Called by
@@ -86,10 +87,18 @@ pub fn leave_boot_stack(info: &'static BootInfo, next: extern "C" fn(&'static Bo
 }
 
 /// Makes the boot stack free memory if [`leave_boot_stack`] has left it.
-pub fn give_up_boot_stack() {
+pub fn give_up_boot_stack(info: &BootInfo) {
     let bottom = VirtAddr::from_ptr(&raw const __boot_stack_bottom).as_u64();
     if percpu::current().stack().start != bottom {
-        reclaim(paging::give_up_boot_stack());
+        reclaim_image(info, paging::give_up_boot_stack());
+    }
+}
+
+/// Makes a part of the kernel's image free memory, if that is memory: a loader may have put the kernel where the firmware keeps
+/// something, and then it is not the kernel's to give.
+fn reclaim_image(info: &BootInfo, range: Range<u64>) {
+    if info.memory.is_all(&range, MemoryKind::Kernel) {
+        reclaim(range);
     }
 }
 

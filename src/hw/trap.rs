@@ -5,7 +5,8 @@ use super::lock::Panicking;
 use super::{areas, fixup, gdt, irq, machine_check, percpu};
 use core::fmt;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::Ordering;
+use logic::machine_check::Report;
 use logic::page_fault::PageFault;
 use spin::Once;
 use x86_64::VirtAddr;
@@ -134,27 +135,37 @@ fn is_of_the_instruction(vector: u64) -> bool {
     !matches!(vector, NMI | DOUBLE_FAULT | MACHINE_CHECK)
 }
 
-/// The frame of the exception that the kernel panics for.
-static FATAL: AtomicPtr<TrapFrame> = AtomicPtr::new(ptr::null_mut());
-
-/// The registers at the exception that made the kernel panic, if one did.
+/// The registers at the exception that made this processor panic, if one did.
 pub fn fatal_frame(_: &Panicking) -> Option<&'static TrapFrame> {
-    let frame = FATAL.load(Ordering::Relaxed);
+    let frame = percpu::current().fatal.load(Ordering::Relaxed);
     // SAFETY: null, or a frame on a stack that is never unwound: `fatal` panics with it, and a panic does not return.
     unsafe { frame.as_ref() }
 }
 
 /// Ends in the panic that tells what the processor saw.
 fn fatal(frame: &TrapFrame) -> ! {
-    // The first counts: others may come on other processors, or while it is reported.
-    let _ =
-        FATAL.compare_exchange(ptr::null_mut(), ptr::from_ref(frame).cast_mut(), Ordering::Relaxed, Ordering::Relaxed);
+    let this = percpu::current();
     let vector = frame.vector;
+    // Many processors may come here at once, of which one will speak for all: each leaves first what its own banks say.
+    if vector == MACHINE_CHECK
+        && let Some(report) = machine_check::worst()
+    {
+        this.machine_check.call_once(|| report);
+    }
+    // The first counts: others may come while it is reported.
+    let first = ptr::from_ref(frame).cast_mut();
+    let _ = this.fatal.compare_exchange(ptr::null_mut(), first, Ordering::Relaxed, Ordering::Relaxed);
     panic!(
         "exception {vector}, {}{}",
         name(vector),
         Why { vector, error_code: frame.error_code, address: Cr2::read_raw() }
     )
+}
+
+/// The worst that any processor's hardware has reported, and whose it is.
+fn worst_machine_check() -> Option<(usize, Report)> {
+    let reports = percpu::all().filter_map(|cpu| Some((cpu.number(), *cpu.machine_check.get()?)));
+    reports.min_by_key(|(_, report)| (!report.is_uncorrected(), !report.has_address()))
 }
 
 /// What is known of an exception beside its name, with a colon before it.
@@ -178,7 +189,10 @@ impl fmt::Display for Why {
                     None => Ok(()),
                 }
             }
-            MACHINE_CHECK => machine_check::worst().map_or(Ok(()), |report| write!(output, ": {report}")),
+            MACHINE_CHECK => match worst_machine_check() {
+                Some((cpu, report)) => write!(output, ": {report} of CPU {cpu}"),
+                None => Ok(()),
+            },
             _ => Ok(()),
         }
     }

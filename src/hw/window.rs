@@ -2,7 +2,7 @@
 //! 2 MiB pages, given out once and forgotten with them.
 
 use super::paging::Caching;
-use super::{DIRECT_MAP, KERNEL_BASE, areas, cpu, paging};
+use super::{DIRECT_MAP, KERNEL_BASE, areas, boot, cpu, paging};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use x86_64::structures::paging::page_table::PageTableEntry;
 use x86_64::structures::paging::{PageTable, PageTableFlags};
@@ -23,8 +23,12 @@ unsafe extern "C" {
 static USED: AtomicUsize = AtomicUsize::new(0);
 
 /// Maps `bytes` bytes of physical memory at `address`, writable, not executable where the CPU can say so, for good. `None` if
-/// there is no room, `bytes` is 0, or the processor has no such addresses: a page-table entry with one of them faults.
+/// there is no room, `bytes` is 0, or the processor has no such addresses: a page-table entry with one of them faults. `None` too
+/// for RAM as device memory, whatever firmware's tables or a device say: it is somebody's, and cached elsewhere.
 pub(super) fn map(address: PhysAddr, bytes: u64, caching: Caching) -> Option<VirtAddr> {
+    if caching != Caching::WriteBack && is_ram(address.as_u64(), bytes) {
+        return None;
+    }
     if paging::installed() {
         return areas::map_device(address, bytes, caching);
     }
@@ -55,6 +59,13 @@ pub(super) fn map(address: PhysAddr, bytes: u64, caching: Caching) -> Option<Vir
         unsafe { slot.write_volatile(entry) };
     }
     Some(VirtAddr::new(WINDOW + first as u64 * PAGE + offset))
+}
+
+/// Whether some of the range is RAM by the memory map.
+fn is_ram(start: u64, bytes: u64) -> bool {
+    let end = start.saturating_add(bytes);
+    let regions = boot::known().into_iter().flat_map(|info| info.memory.regions());
+    regions.filter(|region| region.kind.is_ram()).any(|region| region.start < end && start < region.end)
 }
 
 /// NX where the entry code has enabled it.

@@ -53,6 +53,32 @@ fn a_non_maskable_interrupt_that_nobody_sent_is_told() {
     machine.expect_stays_up(Duration::from_millis(500));
 }
 
+#[test]
+fn a_panic_before_there_is_a_screen_finds_one() {
+    let early = |options: &[&str]| ComposedImage::new(&[options, &["--command-line", "provoke=early"]].concat());
+    for (image, mode) in [(early(&[]), None), (early(&["--text"]), Some(Mode::VgaText))] {
+        let mut machine = Machine::image(&image.path()).no_serial().boot();
+        let screen = machine.expect_on_screen("provoked before there are screens and page tables");
+        assert!(screen.contains("kernel panic at src/provoke.rs:") && screen.contains(" kernel_main+0x"), "{screen}");
+        assert!(mode.is_none_or(|mode| screen.mode == mode), "{screen}");
+        machine.expect_stays_up(Duration::from_millis(500));
+    }
+}
+
+/// A machine check goes to all processors, and the report must be of the one whose hardware failed.
+#[test]
+fn of_a_machine_check_that_all_processors_are_told_the_failed_one_is_quoted() {
+    let mut machine = boot_to_ready(Machine::raw().cpu("max").cpus(4));
+    let command = "mce -b 2 3 0xbe00000000000090 5 0x12340000 0x0";
+    machine.qmp("human-monitor-command", json!({ "command-line": command }));
+    machine.expect_line("kernel panic at src/hw/trap.rs:");
+    machine.expect_line("uncorrected memory controller error at 0x12340000 (bank 3, status be00000000000090) of CPU ");
+    // Registers and backtrace are of the processor that panics.
+    machine.expect_line("  rip ");
+    machine.expect_line("  at ffffffff80");
+    machine.expect_stays_up(Duration::from_millis(500));
+}
+
 /// Has the hardware of CPU `cpu` report an uncorrected error of its memory (QEMU's monitor, `mce`).
 fn break_memory(machine: &mut Machine, cpu: u32) {
     let command = format!("mce {cpu} 3 0xb600000000000090 0x5 0x12340000 0x0");

@@ -6,11 +6,10 @@ use super::tags::{self, ChainError, Tag};
 use crate::display::{Display, Framebuffer};
 use arrayvec::{ArrayString, ArrayVec};
 use core::fmt;
-use core::mem::size_of;
 use core::ops::Range;
 use multiboot2::{
-    BasicMemoryInfoTag, BootLoaderNameTag, CommandLineTag, FramebufferTag, FramebufferType, MemoryArea, MemoryAreaType,
-    MemoryMapTag, ModuleTag, RsdpV1Tag, RsdpV2Tag, TagType,
+    BasicMemoryInfoTag, BootLoaderNameTag, CommandLineTag, FramebufferTag, FramebufferType, ModuleTag, RsdpV1Tag,
+    RsdpV2Tag, TagType,
 };
 
 /// Modules that are kept.
@@ -170,8 +169,7 @@ pub fn parse(bytes: &[u8], address: u64, kernel: Range<u64>, entry_tsc: u64) -> 
                 Some(areas) => {
                     memory_map_seen = true;
                     for area in areas {
-                        let end = area.start_address().saturating_add(area.size());
-                        memory.add(area.start_address()..end, kind_of(area.typ()))?;
+                        memory.add(area.start..area.start.saturating_add(area.bytes), area.kind)?;
                     }
                     Some(())
                 }
@@ -297,18 +295,40 @@ fn module(tag: &Tag<'_>) -> Option<Module> {
     (start <= end).then_some(Module { start, end, arguments })
 }
 
-fn memory_areas<'a>(tag: &Tag<'a>) -> Option<&'a [MemoryArea]> {
-    let tag = tag.view::<MemoryMapTag>(size_of::<MemoryArea>())?;
-    (tag.entry_size() as usize == size_of::<MemoryArea>()).then(|| tag.memory_areas())
+/// An entry of the memory map.
+struct MemoryArea {
+    start: u64,
+    bytes: u64,
+    kind: MemoryKind,
 }
 
-fn kind_of(kind: MemoryAreaType) -> MemoryKind {
+/// The entries of the memory map. Later versions of the specification may make them longer (section 3.6.8); the crate knows those
+/// of today alone.
+fn memory_areas<'a>(tag: &Tag<'a>) -> Option<impl Iterator<Item = MemoryArea> + use<'a>> {
+    const HEADER: usize = 8;
+    const ENTRY: usize = 24;
+    let contents = tag.contents();
+    let entry_bytes = u32::from_le_bytes(contents.get(..4)?.try_into().ok()?) as usize;
+    let entries = contents.get(HEADER..)?;
+    if entry_bytes < ENTRY || !entry_bytes.is_multiple_of(8) || !entries.len().is_multiple_of(entry_bytes) {
+        return None;
+    }
+    Some(entries.chunks_exact(entry_bytes).filter_map(|entry| {
+        let (start, rest) = entry.split_first_chunk::<8>()?;
+        let (bytes, rest) = rest.split_first_chunk::<8>()?;
+        let kind = kind_of(u32::from_le_bytes(*rest.first_chunk::<4>()?));
+        Some(MemoryArea { start: u64::from_le_bytes(*start), bytes: u64::from_le_bytes(*bytes), kind })
+    }))
+}
+
+/// Types of the memory map's entries.
+fn kind_of(kind: u32) -> MemoryKind {
     match kind {
-        MemoryAreaType::Available => MemoryKind::Usable,
-        MemoryAreaType::AcpiAvailable => MemoryKind::AcpiReclaimable,
-        MemoryAreaType::ReservedHibernate => MemoryKind::AcpiNvs,
-        MemoryAreaType::Defective => MemoryKind::Bad,
-        MemoryAreaType::Reserved | MemoryAreaType::Custom(_) => MemoryKind::Reserved,
+        1 => MemoryKind::Usable,
+        3 => MemoryKind::AcpiReclaimable,
+        4 => MemoryKind::AcpiNvs,
+        5 => MemoryKind::Bad,
+        _ => MemoryKind::Reserved,
     }
 }
 
@@ -343,7 +363,18 @@ fn rsdp_v1(tag: &Tag<'_>) -> Option<Rsdp> {
 }
 
 fn rsdp_v2(tag: &Tag<'_>) -> Option<Rsdp> {
+    let bytes = tag.contents();
     let tag = tag.view_fixed::<RsdpV2Tag>()?;
     let valid = tag.signature() == Ok("RSD PTR ") && tag.checksum_is_valid();
-    valid.then(|| Rsdp { revision: tag.revision(), root_table: tag.xsdt_address() as u64 })
+    // Some firmware fills in the older table's address alone (ACPI 6.5 section 5.2.5.3).
+    let xsdt = Rsdp { revision: tag.revision(), root_table: tag.xsdt_address() as u64 };
+    let rsdt = Rsdp { revision: 0, root_table: rsdt_address(bytes)? };
+    let root = if xsdt.revision >= 2 && xsdt.root_table != 0 { xsdt } else { rsdt };
+    (valid && root.root_table != 0).then_some(root)
+}
+
+/// The address of the older table in an RSDP of either version.
+fn rsdt_address(rsdp: &[u8]) -> Option<u64> {
+    let bytes = rsdp.get(16..20)?.try_into().ok()?;
+    Some(u32::from_le_bytes(bytes).into())
 }

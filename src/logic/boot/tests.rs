@@ -193,8 +193,20 @@ fn without_memory_there_is_an_error_and_upper_memory_will_do() {
         "less the information's page"
     );
     assert_eq!(parse_tags(&[(6, vec![0; 20])]).unwrap_err(), BootError::NoMemoryMap);
-    let foreign = [48_u32.to_le_bytes(), 0_u32.to_le_bytes()].concat();
-    assert_eq!(parse_tags(&[(6, [foreign, vec![0; 48]].concat())]).unwrap_err(), BootError::NoMemoryMap);
+    for (entry_bytes, bytes) in [(0, 48), (16, 48), (20, 40), (28, 56), (32, 48), (u32::MAX, 48)] {
+        let foreign = [entry_bytes.to_le_bytes(), 0_u32.to_le_bytes()].concat();
+        let foreign = parse_tags(&[(6, [foreign, vec![0; bytes]].concat())]);
+        assert_eq!(foreign.unwrap_err(), BootError::NoMemoryMap, "entries of {entry_bytes} bytes");
+    }
+}
+
+#[test]
+fn entries_of_the_memory_map_may_be_longer_than_today() {
+    let (kind, today) = plain_memory();
+    let entries: Vec<u8> = today[8..].chunks(24).flat_map(|entry| [entry, &[0xff; 8]].concat()).collect();
+    let longer = (kind, [32_u32.to_le_bytes().to_vec(), vec![0; 4], entries].concat());
+    let map = |tag| parse_tags(&[tag]).unwrap().memory;
+    assert_eq!(map(longer).regions(), map((kind, today)).regions());
 }
 
 #[test]
@@ -279,6 +291,33 @@ fn a_module_that_ends_before_it_starts_is_left_out() {
 fn a_damaged_rsdp_is_left_out() {
     let info = parse_tags(&[plain_memory(), (14, b"RSD PTR \x01ERESOS\x00\x00\x00\x00\x00".to_vec())]).unwrap();
     assert_eq!((info.rsdp, info.tags_left_out), (None, 1));
+}
+
+/// An RSDP of the second version, with true checksums.
+fn rsdp_v2(revision: u8, rsdt: u32, xsdt: u64) -> (u32, Vec<u8>) {
+    let sum = |bytes: &[u8]| bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+    let mut rsdp = b"RSD PTR \0ERESOS".to_vec();
+    rsdp.push(revision);
+    rsdp.extend(rsdt.to_le_bytes());
+    rsdp[8] = 0_u8.wrapping_sub(sum(&rsdp));
+    rsdp.extend(36_u32.to_le_bytes());
+    rsdp.extend(xsdt.to_le_bytes());
+    rsdp.extend([0; 4]);
+    rsdp[32] = 0_u8.wrapping_sub(sum(&rsdp));
+    (15, rsdp)
+}
+
+#[test]
+fn an_rsdp_leads_to_the_table_that_it_has() {
+    let root = |revision, rsdt, xsdt| {
+        let info = parse_tags(&[plain_memory(), rsdp_v2(revision, rsdt, xsdt)]).unwrap();
+        info.rsdp.map(|rsdp| (rsdp.revision, rsdp.root_table))
+    };
+    assert_eq!(root(2, 0x7fe_0000, 0x7fe_1000), Some((2, 0x7fe_1000)));
+    assert_eq!(root(2, 0, 0x1_0000_0000), Some((2, 0x1_0000_0000)));
+    assert_eq!(root(2, 0x7fe_0000, 0), Some((0, 0x7fe_0000)), "no XSDT");
+    assert_eq!(root(0, 0x7fe_0000, 0x7fe_1000), Some((0, 0x7fe_0000)), "the XSDT is not of this version");
+    assert_eq!(root(2, 0, 0), None);
 }
 
 #[test]

@@ -208,8 +208,9 @@ impl FrameAllocator {
         }
     }
 
-    /// Adds memory that has become free, by its addresses; pages that are not wholly in `range` are left out. It must be RAM
-    /// by the memory map (of whatever kind) and not yet the allocator's.
+    /// Adds memory that has become free, by its addresses; pages that are not wholly in `range` are left out. The caller vouches
+    /// that it is RAM by the memory map (of whatever kind); what is checked is that it lies between pieces that are, and is not the
+    /// allocator's already.
     ///
     /// # Errors
     /// [`AddError`]; nothing has changed then.
