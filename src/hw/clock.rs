@@ -324,6 +324,8 @@ struct Watch {
     is_refined: bool,
     /// It drifted when last looked at.
     is_suspect: bool,
+    /// What was told of it still holds.
+    is_told: bool,
 }
 
 /// Begins to watch, with the best reference that is believed.
@@ -337,7 +339,7 @@ fn watch(choice: &Choice, readings: &[(Reference, Reading)]) {
     let hertz = choice.chosen.hertz;
     // What is no measurement needs no correction.
     let is_refined = choice.chosen.source != reference.source();
-    *WATCH.lock() = Some(Watch { reference, since, hertz, is_refined, is_suspect: false });
+    *WATCH.lock() = Some(Watch { reference, since, hertz, is_refined, is_suspect: false, is_told: false });
     NEXT_LOOK.store(since.tsc.saturating_add(hertz / REFINE_AFTER), Ordering::Relaxed);
 }
 
@@ -353,7 +355,16 @@ impl Watch {
         NEXT_LOOK.store(next_look, Ordering::Relaxed);
         let Some((_, measurement)) = found.filter(|_| !too_late) else { return false };
         let verdict = judge(self.hertz, measurement.hertz, measurement.error_ppm);
-        log::debug!("clock: TSC {} Hz by {}, {verdict:?}", measurement.hertz, self.reference.source());
+        // It is looked at every second: more would push everything else out of the log.
+        let changes = match verdict {
+            Verdict::Drifts => true,
+            Verdict::Refine(_) if !self.is_refined => true,
+            Verdict::Keep | Verdict::Refine(_) => self.is_suspect,
+        };
+        if changes || !self.is_told {
+            log::debug!("clock: TSC {} Hz by {}, {verdict:?}", measurement.hertz, self.reference.source());
+            self.is_told = true;
+        }
         match verdict {
             Verdict::Drifts if self.is_suspect => return true,
             // The floor comes a stretch before the fallback, so that all processors have it by then.
