@@ -17,6 +17,8 @@ const PATIENCE: u64 = 60;
 const WATCH: Duration = Duration::from_secs(1);
 /// What a test has started may take so long to end and give its memory back.
 const SETTLE: Duration = Duration::from_secs(5);
+/// Frames that stay free for so long are not on their way anywhere.
+const REST: Duration = Duration::from_millis(20);
 
 const FRAME_BYTES: u64 = frames::FRAME_BYTES;
 /// What one page table of level 1 and of level 2 maps.
@@ -67,6 +69,7 @@ fn run_all(patience_seconds: u64, is_wanted: impl Fn(&Test) -> bool) -> (usize, 
             log::warn!("no memory for the watchdog");
         }
     });
+    wait_until_frames_rest();
     let (mut passed, mut failed) = (0, 0);
     for (index, test) in all().enumerate().filter(|(_, test)| is_wanted(test)) {
         if run_one(index, test) { passed += 1 } else { failed += 1 }
@@ -150,6 +153,20 @@ fn expect_free_frames(before: u64) -> Outcome {
         now = free_frames();
     }
     Ok(())
+}
+
+/// Waits until what was started before, and may be on its way out, has given its memory back.
+fn wait_until_frames_rest() {
+    let begun = clock::now();
+    let mut before = free_frames();
+    while clock::now().since(begun) < SETTLE {
+        proc::sleep(REST);
+        let now = free_frames();
+        if now == before {
+            break;
+        }
+        before = now;
+    }
 }
 
 /// Frames that are free, or would be had the heap never grown, which it does for good: it takes pages and, from the start of its
