@@ -43,7 +43,7 @@ impl Ps2Keyboard {
     /// with slow ones, for which `sleep` is called, and no time at all without one.
     pub fn start(keymap: Keymap, sleep: fn(Duration)) -> Option<Self> {
         if acpi::platform().fixed.and_then(|fixed| fixed.has_8042) == Some(false) {
-            log::info!("keyboard: none, says the firmware");
+            log::debug!("keyboard: none, says the firmware");
             return None;
         }
         let mut ports = ControllerPorts { controller: controller()?, sleep };
@@ -51,7 +51,7 @@ impl Ps2Keyboard {
         let found = match ps2::initialise(&mut ports) {
             Ok(found) => found,
             Err(failure) => {
-                log::info!("keyboard: none, {failure}");
+                log::debug!("keyboard: none, {failure}");
                 return None;
             }
         };
@@ -62,9 +62,9 @@ impl Ps2Keyboard {
             return None;
         }
         let nanoseconds = clock::now().nanoseconds() - begun.nanoseconds();
-        log::info!("keyboard: PS/2, {} layout", keymap.name());
         log::debug!(
-            "keyboard: scan codes of set {:?}, self-test {:?}, set up in {nanoseconds} ns",
+            "keyboard: PS/2, {} layout, scan codes of set {:?}, self-test {:?}, set up in {nanoseconds} ns",
+            keymap.name(),
             found.scan_codes,
             found.self_test,
         );

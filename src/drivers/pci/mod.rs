@@ -62,7 +62,7 @@ pub fn init(info: &'static BootInfo) {
         });
         match entries.len() {
             0 => log::debug!("PCI: none"),
-            count => log::info!("PCI: {count} function{}", if count == 1 { "" } else { "s" }),
+            count => log::debug!("PCI: {count} function{}", if count == 1 { "" } else { "s" }),
         }
         entries.iter().for_each(|entry| log::debug!("  {}", entry.function));
         Found { space, memory: &info.memory, entries }
