@@ -7,6 +7,11 @@ use crate::{hw, proc, show};
 use logic::boot::BootInfo;
 use logic::tty::discipline::ReadOutcome;
 
+/// Whether what is typed will be read by what `then=` asks for.
+pub fn reads_input(info: &BootInfo) -> bool {
+    info.command_line.value("then") == Some("echo")
+}
+
 /// Does what `then=` asks for.
 pub fn as_asked(info: &BootInfo) {
     // Nobody may be left to draw what waits.

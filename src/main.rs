@@ -85,7 +85,10 @@ extern "C" fn kernel_main_on_its_own_stack(info: &'static BootInfo) -> ! {
 /// What goes on when threads can run.
 #[inline(never)]
 fn main_thread(info: &'static BootInfo) {
-    drivers::tty::console().begin();
+    drivers::tty::begin();
+    if finish::reads_input(info) {
+        drivers::tty::give_to_programs();
+    }
     if proc::spawn("input", proc::Priority::Urgent, || input_thread(info)).is_err() {
         log::warn!("no memory for the thread that serves keyboard and serial port");
     }

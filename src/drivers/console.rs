@@ -221,6 +221,11 @@ pub fn write_in_panic(panicking: &Panicking, bytes: &[u8]) {
     console.screen.render(0, usize::MAX);
 }
 
+/// Begins a line, if what was written last has not ended its own. No lock may be held.
+pub fn begin_line() {
+    CONSOLE.lock().begin_line();
+}
+
 /// The size of the screen, from a panic.
 pub fn size_in_panic(panicking: &Panicking) -> (usize, usize) {
     panicking.seize(&CONSOLE).screen.size()

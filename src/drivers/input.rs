@@ -4,7 +4,7 @@
 //! [`Input::has_work`]. Drivers know no threads, so `main.rs` brings the two together.
 
 use crate::drivers::ps2::{self, Ps2Keyboard};
-use crate::drivers::tty::Place;
+use crate::drivers::tty::{Place, Tty};
 use crate::drivers::{console, serial_input, tty};
 use crate::hw::irq::Registration;
 use crate::hw::lock::Panicking;
@@ -51,6 +51,8 @@ pub struct Input {
     _serial: Option<Registration>,
     /// What the terminal had no room for.
     held: ArrayVec<u8, CHUNK>,
+    /// The terminal that the latest bytes from the serial port were for.
+    terminal: &'static Tty,
     told_overrun: bool,
 }
 
@@ -66,7 +68,7 @@ impl Input {
             None => None,
         };
         let keyboard = Ps2Keyboard::start(keymap(info), sleep);
-        Self { keyboard, _serial: serial, held: ArrayVec::new(), told_overrun: false }
+        Self { keyboard, _serial: serial, held: ArrayVec::new(), terminal: tty::typed_at(), told_overrun: false }
     }
 
     /// Wakes when there may be work.
@@ -76,7 +78,7 @@ impl Input {
 
     /// Whether [`service`](Self::service) has something to do.
     pub fn has_work(&self) -> bool {
-        let serial = if self.held.is_empty() { serial_input::has_bytes() } else { tty::console().has_room() };
+        let serial = if self.held.is_empty() { serial_input::has_bytes() } else { tty::typed_at().has_room() };
         serial || serial_input::has_break() || (self.keyboard.is_some() && ps2::is_pending())
     }
 
@@ -108,7 +110,7 @@ impl Input {
                 // What a terminal has no room for is lost, as it would be while nobody listened.
                 Some(Typed::Bytes(bytes)) => {
                     console::reset_view();
-                    tty::console().type_in(&bytes, Place::Keyboard);
+                    tty::typed_at().type_in(&bytes, Place::Keyboard);
                 }
                 Some(Typed::Action(action)) => act(action),
                 Some(Typed::Nothing | Typed::PluggedIn) => {}
@@ -122,14 +124,31 @@ impl Input {
         if serial_input::take_break() {
             attend(Attention::SerialBreak);
         }
+        self.follow_terminal();
         while let Some(byte) = (!self.held.is_full()).then(serial_input::pop).flatten() {
             self.held.push(byte);
         }
         if !self.held.is_empty() {
-            let taken = tty::console().type_in(&self.held, Place::SerialPort);
+            let taken = self.terminal.type_in(&self.held, Place::SerialPort);
             self.held.drain(..taken);
             serial_input::resume();
         }
+    }
+
+    /// Goes on with the terminal that has the console now. What waited for room at the programs' is no command for the monitor.
+    fn follow_terminal(&mut self) {
+        let before = core::mem::replace(&mut self.terminal, tty::typed_at());
+        let is_programs = |terminal: &'static Tty| core::ptr::eq(terminal, tty::console());
+        if !is_programs(before) || is_programs(self.terminal) || self.held.is_empty() {
+            return;
+        }
+        let mut lost = self.held.len();
+        self.held.clear();
+        // No more than there can be at once: more may come in.
+        lost += (0..serial_input::RING_BYTES).map_while(|_| serial_input::pop()).count();
+        serial_input::resume();
+        // Not on the screen, where the prompt is by now.
+        log::debug!("serial port: {lost} bytes that no program has read are lost");
     }
 }
 

@@ -11,7 +11,8 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use logic::sync::{ByteRing, IrqLock, Rank};
 use uart_16550::spec::registers::{IER, LSR};
 
-const RING_BYTES: usize = 64 * 1024;
+/// Bytes that wait for a reader at most.
+pub(super) const RING_BYTES: usize = 64 * 1024;
 /// The other side is asked to wait at the one, and to go on at the other. Some go on for a while.
 const NEARLY_FULL: usize = RING_BYTES - 4096;
 const NEARLY_EMPTY: usize = RING_BYTES / 2;

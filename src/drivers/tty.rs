@@ -1,5 +1,8 @@
-//! The console's terminal: keyboard and serial port on the one side, programs on the other, the line discipline between
-//! them.
+//! The console's terminals: keyboard and serial port on the one side, programs or the monitor on the other, the line
+//! discipline between them.
+//!
+//! There are two, so that neither reads what was typed for the other: one for programs, one for the kernel's monitor. What is
+//! typed goes to the one that has the console; while that is the monitor's, what programs write waits.
 //!
 //! It never blocks: a read or write that can do nothing says so, and [`changes`](Tty::changes) wakes when it may be
 //! tried again. The layer above sleeps.
@@ -9,23 +12,55 @@ use arrayvec::ArrayVec;
 use core::sync::atomic::{AtomicBool, Ordering};
 use logic::sync::{IrqLock, Rank, WaitQueue};
 use logic::tty::discipline::{Discipline, ReadOutcome, ReadPace, Signal, Sink, Termios, WindowSize};
-use spin::Once;
 
 /// Bytes of output that are processed with the lock held once.
 const CHUNK: usize = 256;
 
 static CONSOLE: Tty = Tty::new();
-static SIGNALS: Once<fn(Signal)> = Once::new();
+static MONITOR: Tty = Tty::new();
+/// Until there is a program, what is typed is for the monitor.
+static MONITOR_HAS_CONSOLE: AtomicBool = AtomicBool::new(true);
+static SIGNALS: IrqLock<Option<fn(Signal)>> = IrqLock::new(Rank::File, None);
 
-/// The console's terminal.
+/// The programs' terminal.
 pub fn console() -> &'static Tty {
     &CONSOLE
 }
 
+/// The monitor's terminal.
+pub fn monitor() -> &'static Tty {
+    &MONITOR
+}
+
+/// Gives both the settings that their readers expect, and the size of the screen.
+pub fn begin() {
+    CONSOLE.begin(Termios::cooked());
+    // Line feeds stay ends of lines.
+    MONITOR.begin(Termios { output: Termios::cooked().output, ..Termios::cooked().raw() });
+}
+
+/// What is typed goes to the monitor from now on. What has come in and found no room at the programs' terminal is lost.
+pub fn give_to_monitor() {
+    MONITOR_HAS_CONSOLE.store(true, Ordering::SeqCst);
+    input::wake();
+}
+
+/// What is typed goes to programs from now on.
+pub fn give_to_programs() {
+    MONITOR_HAS_CONSOLE.store(false, Ordering::SeqCst);
+    input::wake();
+    CONSOLE.changed.wake_all();
+}
+
+/// The terminal that what is typed goes to.
+pub(super) fn typed_at() -> &'static Tty {
+    if MONITOR_HAS_CONSOLE.load(Ordering::SeqCst) { &MONITOR } else { &CONSOLE }
+}
+
 /// Has `hook` called for signals that are typed at the console, ^C, ^\ and ^Z, in the thread that serves input: until
-/// it returns, nothing that is typed gets anywhere. The first one stays.
-pub fn set_signal_hook(hook: fn(Signal)) {
-    SIGNALS.call_once(|| hook);
+/// it returns, nothing that is typed gets anywhere. Answers the hook before it.
+pub fn set_signal_hook(hook: Option<fn(Signal)>) -> Option<fn(Signal)> {
+    core::mem::replace(&mut *SIGNALS.lock(), hook)
 }
 
 /// What can be done without waiting.
@@ -33,7 +68,7 @@ pub fn set_signal_hook(hook: fn(Signal)) {
 pub struct Readiness {
     /// There is something to be read.
     pub readable: bool,
-    /// Output is not stopped.
+    /// Output is not stopped, and does not wait for the monitor to be left.
     pub writable: bool,
 }
 
@@ -64,8 +99,7 @@ impl Tty {
         }
     }
 
-    /// Gives the terminal the settings that a person expects, and the size of the screen.
-    pub fn begin(&self) {
+    fn begin(&self, termios: Termios) {
         let (columns, rows) = console::size();
         let size = WindowSize {
             rows: u16::try_from(rows).unwrap_or(u16::MAX),
@@ -74,7 +108,7 @@ impl Tty {
         };
         let mut output = Output::default();
         let mut discipline = self.discipline.lock();
-        discipline.set_termios(Termios::cooked());
+        discipline.set_termios(termios);
         discipline.set_window_size(size, &mut output);
     }
 
@@ -85,8 +119,11 @@ impl Tty {
         outcome
     }
 
-    /// Writes, and answers how many bytes: fewer than there are, while output is stopped.
+    /// Writes, and answers how many bytes: fewer than there are, while output is stopped or waits.
     pub fn write(&self, bytes: &[u8]) -> usize {
+        if self.waits() {
+            return 0;
+        }
         let mut written = 0;
         for chunk in bytes.chunks(CHUNK) {
             let taken = self.with(|discipline, output| discipline.process_output(chunk, output));
@@ -101,7 +138,7 @@ impl Tty {
     /// What can be done now.
     pub fn poll(&self) -> Readiness {
         let discipline = self.discipline.lock();
-        Readiness { readable: discipline.is_readable(), writable: discipline.is_writable() }
+        Readiness { readable: discipline.is_readable(), writable: discipline.is_writable() && !self.waits() }
     }
 
     /// Wakes when there may be something to read, or output may go on.
@@ -164,13 +201,20 @@ impl Tty {
         !self.discipline.lock().is_full()
     }
 
+    /// Whether another terminal has the console.
+    fn waits(&self) -> bool {
+        !core::ptr::eq(self, typed_at()) && core::ptr::eq(self, &CONSOLE)
+    }
+
     /// Changes the terminal, and shows and signals what comes of it when its lock is free again.
     fn with<T>(&self, change: impl FnOnce(&mut Discipline, &mut Output) -> T) -> T {
         let mut output = Output::default();
         let result = change(&mut self.discipline.lock(), &mut output);
         console::write(&output.shown);
-        if let Some(hook) = SIGNALS.get() {
-            output.signals.iter().for_each(|signal| hook(*signal));
+        if !output.signals.is_empty() {
+            // The hook may do what needs the lock.
+            let hook = *SIGNALS.lock();
+            output.signals.iter().for_each(|signal| hook.into_iter().for_each(|hook| hook(*signal)));
         }
         self.take_reply();
         result

@@ -1,7 +1,7 @@
 //! The monitor: the kernel's own prompt, for whoever looks into a running kernel, or into one that has panicked.
 //!
-//! A thread of its own waits for [`open`], which anything may call, interrupt handlers included: a hot key, a break on the serial
-//! line, or whoever finds that there is nothing else to run. After a panic the prompt runs where the panic was ([`after_panic`]),
+//! A thread of its own waits for [`open`], which anything may call, interrupt handlers included: a hot key, ^C where no program
+//! gets it, a break on the serial line, or whoever finds that there is nothing else to run. After a panic the prompt runs where the panic was ([`after_panic`]),
 //! on input that is asked for in a loop; everything else stands still, and commands take no lock.
 
 mod boot;
@@ -21,6 +21,7 @@ mod time;
 pub use boot::{Times, note_ready};
 
 use crate::drivers::input::{self, Attention};
+use crate::drivers::tty;
 use crate::hw::boot as information;
 use crate::hw::lock::Panicking;
 use crate::hw::power;
@@ -33,6 +34,7 @@ use logic::boot::BootInfo;
 use logic::monitor::line_editor::{Completer, Event, LineEditor};
 use logic::monitor::{suggest, words};
 use logic::sync::wait_queue::WaitQueue;
+use logic::tty::discipline::Signal;
 use spin::Mutex;
 use table::{COMMANDS, Command};
 use terminal::{Console, PolledConsole, Terminal};
@@ -48,6 +50,7 @@ static PANIC_EDITOR: Mutex<LineEditor> = Mutex::new(LineEditor::new("panic> "));
 /// Starts the thread that waits for [`open`].
 pub fn start(info: &'static BootInfo) {
     input::set_attention_hook(attend);
+    tty::set_signal_hook(Some(signalled));
     // Before others, so that it is there when something else takes all the time.
     let monitor = proc::spawn("monitor", Priority::Urgent, move || {
         loop {
@@ -65,6 +68,13 @@ fn attend(attention: Attention) {
     match attention {
         Attention::SysRq(_) | Attention::SerialBreak => open(),
         Attention::ControlAltDelete => power::reboot(),
+    }
+}
+
+/// Without a program to interrupt, ^C is for the kernel.
+fn signalled(signal: Signal) {
+    if signal == Signal::Interrupt {
+        open();
     }
 }
 
@@ -112,6 +122,8 @@ fn prompt(
         };
         match event {
             Event::Line => {
+                // Who asked for the prompt while it was there has had it.
+                WANTED.store(false, Ordering::Release);
                 let line = editor.line();
                 let mut context = Context::new(terminal, info, panicking);
                 if run(&mut context, &line).is_err() {

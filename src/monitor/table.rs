@@ -245,8 +245,8 @@ pub const COMMANDS: &[Command] = &[
         name: "continue",
         synopsis: "",
         summary: "leave this prompt",
-        text: "The kernel goes on with whatever it does. SysRq, or a break on the serial\n\
-               line, brings the prompt back. After a panic, the machine stands still.",
+        text: "The kernel goes on with whatever it does. Ctrl-C, SysRq or a break on the\n\
+               serial line brings the prompt back. After a panic, the machine stands still.",
         completion: Completion::None,
         after_panic: true,
         run: machine::leave,

@@ -7,7 +7,7 @@ use crate::hw::port;
 use crate::proc::wait_until;
 use arrayvec::ArrayVec;
 use core::hint::spin_loop;
-use logic::tty::discipline::{ReadOutcome, Termios};
+use logic::tty::discipline::ReadOutcome;
 use logic::tty::keys::{KeyModes, Keyboard, MOST_BYTES, Typed};
 
 /// A terminal.
@@ -20,27 +20,23 @@ pub trait Terminal {
     fn size(&self) -> (usize, usize);
 }
 
-/// The console's terminal, while the kernel runs: every byte comes here at once until this is dropped.
+/// The monitor's terminal, while the kernel runs: what is typed comes here until this is dropped.
 pub struct Console {
     tty: &'static Tty,
-    /// What programs had set.
-    before: Termios,
 }
 
 impl Console {
-    /// Takes the terminal from whoever uses it.
+    /// Takes the console from programs.
     pub fn open() -> Self {
-        let tty = tty::console();
-        let before = tty.attributes();
-        // Line feeds stay ends of lines.
-        tty.set_attributes(Termios { output: Termios::cooked().output, ..before.raw() });
-        Self { tty, before }
+        tty::give_to_monitor();
+        console::begin_line();
+        Self { tty: tty::monitor() }
     }
 }
 
 impl Drop for Console {
     fn drop(&mut self) {
-        self.tty.set_attributes(self.before);
+        tty::give_to_programs();
     }
 }
 

@@ -1,8 +1,8 @@
 //! Typing, at the PS/2 keyboard and at the serial port, at a kernel that gives back each line (`then=echo`): so a line
 //! that was typed appears twice, once as echo.
 
-use crate::boot_to_ready;
 use crate::harness::{ComposedImage, Machine};
+use crate::{ask, boot_to_ready};
 use serde_json::json;
 use std::time::Duration;
 
@@ -114,45 +114,86 @@ fn a_mouse_does_no_harm() {
     expect_twice(&mut machine, "mouse");
 }
 
+/// Sends a break over the serial line.
+#[track_caller]
+fn send_break(machine: &mut Machine) {
+    machine.qmp("chardev-send-break", json!({ "id": "serial0" }));
+}
+
+/// The prompt is there and answers; then it is left.
+#[track_caller]
+fn expect_prompt_and_leave(machine: &mut Machine) {
+    machine.expect_line("Type `help` for what can be done here.");
+    assert!(ask(machine, "uptime").iter().any(|line| line.starts_with("up ")), "{}", machine.serial_log());
+    machine.send_serial("continue\r");
+    machine.expect_line("eres> continue");
+    // Nothing tells when it is left.
+    std::thread::sleep(Duration::from_millis(300));
+}
+
 #[test]
 fn the_kernel_can_be_called_from_keyboard_and_serial_line() {
-    let image = image("log=debug");
-    let mut machine = boot_to_ready(Machine::image(&image.path()));
+    let mut machine = boot_to_ready(Machine::raw());
+    expect_prompt_and_leave(&mut machine);
     machine.send_key("alt-sysrq-h");
-    machine.expect_line("SysRq('h')");
-    machine.qmp("chardev-send-break", json!({ "id": "serial0" }));
-    machine.expect_line("SerialBreak");
+    expect_prompt_and_leave(&mut machine);
+    send_break(&mut machine);
+    expect_prompt_and_leave(&mut machine);
+    machine.send_key("ctrl-c");
+    expect_prompt_and_leave(&mut machine);
+    machine.send_serial("\x03");
+    expect_prompt_and_leave(&mut machine);
     machine.send_key("ctrl-alt-delete");
     machine.expect_line("rebooting");
     machine.expect_exit(0);
 }
 
 #[test]
-fn the_kernel_can_be_called_while_a_program_does_not_read() {
-    let image = image("then=echo log=debug");
-    let mut machine = boot_to_ready(Machine::image(&image.path()).vga("none"));
-    machine.send_key("ctrl-s");
-    machine.send_serial(&long_text().0);
-    machine.expect_line("00001 the quick");
-    std::thread::sleep(Duration::from_secs(1));
+fn who_calls_the_kernel_twice_leaves_the_prompt_once() {
+    let mut machine = boot_to_ready(Machine::raw());
+    machine.expect_prompt("eres> ");
     machine.send_key("alt-sysrq-h");
-    machine.expect_line("SysRq('h')");
-    machine.qmp("chardev-send-break", json!({ "id": "serial0" }));
-    machine.expect_line("SerialBreak");
-    machine.send_key("ctrl-c");
-    machine.expect_line("^C");
+    send_break(&mut machine);
+    expect_prompt_and_leave(&mut machine);
+    machine.expect_silence(Duration::from_millis(500));
 }
 
 #[test]
-fn a_break_leaves_no_byte_behind() {
-    let image = image("then=echo log=debug");
+fn the_kernel_can_be_called_while_a_program_does_not_read() {
+    let image = image("then=echo");
+    let mut machine = boot_to_ready(Machine::image(&image.path()).vga("none").cpus(2));
+    machine.send_key("ctrl-s");
+    // More than the terminal keeps, and less than the kernel does.
+    let (text, _) = long_text();
+    machine.send_serial(&text[..40 * 1024]);
+    machine.expect_line("00001 the quick");
+    std::thread::sleep(Duration::from_secs(1));
+    machine.send_key("alt-sysrq-h");
+    expect_prompt_and_leave(&mut machine);
+    send_break(&mut machine);
+    expect_prompt_and_leave(&mut machine);
+    machine.send_key("ctrl-c");
+    expect_prompt_and_leave(&mut machine);
+    assert_eq!(machine.line("unknown command"), None, "what was for the program is no command");
+    // ^C has taken back what was typed, and output goes on.
+    machine.send_serial("again\r");
+    expect_twice(&mut machine, "again");
+}
+
+#[test]
+fn what_was_typed_for_a_program_waits_for_it_while_the_prompt_is_open() {
+    let image = image("then=echo");
     let mut machine = boot_to_ready(Machine::image(&image.path()));
     machine.send_serial("a");
-    machine.qmp("chardev-send-break", json!({ "id": "serial0" }));
-    machine.expect_line("SerialBreak");
-    machine.send_serial("b\r\x04");
+    machine.expect_prompt("a");
+    machine.type_text("b");
+    machine.expect_prompt("ab");
+    send_break(&mut machine);
+    expect_prompt_and_leave(&mut machine);
+    // The break is no byte: these are a, b, c and the end of the line.
+    machine.send_serial("c\r\x04");
     let line = machine.expect_line(END_OF_INPUT);
-    assert!(line.text.contains("input: 3 bytes"), "{}", line.text);
+    assert!(line.text.contains("input: 4 bytes"), "{}", line.text);
 }
 
 /// What booting takes the kernel in a machine that counts instructions, in tenths of a millisecond.
