@@ -1,5 +1,6 @@
 //! Text on a screen, without the screen, and typed text, without the keyboard.
 
+mod accents;
 mod code_page;
 pub mod discipline;
 mod font;

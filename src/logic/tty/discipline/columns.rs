@@ -1,24 +1,9 @@
 //! In which column the cursor is after some text.
 
+use unicode_width::UnicodeWidthChar;
+
 /// Columns between tab stops.
 pub const TAB: usize = 8;
-
-/// Characters that take two columns: ideographs and their signs, Hangul, full-width forms, pictographs (Unicode 15, UAX
-/// #11, in ranges that are coarse where nothing else is assigned).
-const WIDE: [(u32, u32); 10] = [
-    (0x1100, 0x115f),
-    (0x2e80, 0x303e),
-    (0x3041, 0xa4cf),
-    (0xa960, 0xa97c),
-    (0xac00, 0xd7a3),
-    (0xf900, 0xfaff),
-    (0xfe30, 0xfe6f),
-    (0xff01, 0xff60),
-    (0x1f300, 0x1faff),
-    (0x20000, 0x3fffd),
-];
-/// Characters that take none: combining marks of European scripts, joiners, variation selectors.
-const COMBINING: [(u32, u32); 4] = [(0x300, 0x36f), (0x200b, 0x200f), (0x20d0, 0x20ff), (0xfe00, 0xfe0f)];
 
 /// A column, and the part of a character that was not complete yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,16 +56,9 @@ impl Cursor {
     }
 }
 
-/// Columns of a character.
+/// Columns of a character, as the terminal counts them.
 fn width(character: u32) -> usize {
-    let within = |ranges: &[(u32, u32)]| ranges.iter().any(|(first, last)| (*first..=*last).contains(&character));
-    if within(&COMBINING) {
-        0
-    } else if within(&WIDE) {
-        2
-    } else {
-        1
-    }
+    char::from_u32(character).and_then(UnicodeWidthChar::width).unwrap_or(0)
 }
 
 #[cfg(test)]

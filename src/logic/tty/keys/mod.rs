@@ -5,7 +5,6 @@
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used)]
 
-mod accents;
 mod encoding;
 mod layout;
 mod scan_codes;
@@ -15,6 +14,7 @@ mod tests;
 pub use layout::{Keymap, Names};
 pub use scan_codes::ScanCodeSet;
 
+use super::accents;
 use arrayvec::ArrayVec;
 use encoding::{Bytes, Held};
 use pc_keyboard::{DecodedKey, HandleControl, KeyCode, KeyState, KeyboardLayout, Modifiers};
@@ -235,7 +235,7 @@ impl Keyboard {
                 self.accent = Some(character);
                 encoding::character(accent, held, bytes);
             }
-            Some(accent) if plain => match accents::compose(accent, character) {
+            Some(accent) if plain => match accents::after_dead_key(accent, character) {
                 Some(composed) => encoding::character(composed, held, bytes),
                 None => {
                     encoding::character(accent, held, bytes);

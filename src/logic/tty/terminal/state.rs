@@ -5,9 +5,10 @@
 
 use super::REPLY_BYTES;
 use super::cell::{Attributes, Cell, Style};
-use super::charset::{Charset, compose};
+use super::charset::Charset;
 use super::grid::Grid;
 use super::modes::{CursorShape, Modes};
+use crate::tty::accents::compose;
 use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 use arrayvec::ArrayVec;
