@@ -62,15 +62,27 @@ pub(super) struct Console {
 }
 
 impl Console {
-    /// A program's output.
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(serial) = &mut self.serial {
-            serial.send(bytes);
-        }
+    /// A program's output. What the serial port has not taken soon is to be sent by [`send`](Self::send).
+    fn write<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let unsent = self.send(bytes);
         if let Some(last) = bytes.last() {
             self.is_in_line = !matches!(last, b'\n' | b'\r');
         }
         self.screen.write(bytes);
+        unsent
+    }
+
+    /// Goes on sending at the serial port; the bytes that it has not taken soon.
+    fn send<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        self.serial.as_mut().map_or(&[], |serial| serial.send(bytes))
+    }
+
+    /// The same in one go, however long the serial port is waited for.
+    fn write_all(&mut self, bytes: &[u8]) {
+        let mut unsent = self.write(bytes);
+        while !unsent.is_empty() {
+            unsent = self.send(unsent);
+        }
     }
 
     /// Begins a line of the kernel's own, apart from what was written before.
@@ -201,7 +213,11 @@ impl Utf8 {
 /// Shows a program's output, escape sequences and all, on the screen and on the serial line. No lock may be held.
 pub fn write(bytes: &[u8]) {
     for piece in bytes.chunks(PIECE_BYTES) {
-        CONSOLE.lock().write(piece);
+        let mut unsent = CONSOLE.lock().write(piece);
+        while !unsent.is_empty() {
+            // The other side pauses. Interrupts are let in between, and who else has something to say.
+            unsent = CONSOLE.lock().send(unsent);
+        }
         draw(Source::Program);
     }
 }
@@ -212,10 +228,10 @@ pub fn write_in_panic(panicking: &Panicking, bytes: &[u8]) {
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         match line.split_last() {
             Some((b'\n', line)) => {
-                console.write(line);
-                console.write(b"\r\n");
+                console.write_all(line);
+                console.write_all(b"\r\n");
             }
-            _ => console.write(line),
+            _ => console.write_all(line),
         }
     }
     console.screen.render(0, usize::MAX);

@@ -32,6 +32,8 @@ const MOST_LOOKS: u32 = 64;
 static RECEIVER: IrqLock<Option<Receiver>> = IrqLock::new(Rank::Serial, None);
 static RECEIVED: ByteRing<RING_BYTES> = ByteRing::new();
 static BREAK: AtomicBool = AtomicBool::new(false);
+/// There was a break, which comes as a byte of zeros: right then, or, from QEMU, after what was there before.
+static EXPECTS_ZERO: AtomicBool = AtomicBool::new(false);
 static OVERRUNS: AtomicU64 = AtomicU64::new(0);
 
 struct Receiver {
@@ -42,14 +44,11 @@ struct Receiver {
     is_waiting: bool,
     /// The transmitter interrupts when it is empty, for a sender's sake.
     is_called: bool,
-    /// There was a break, which comes as a byte of zeros: right then, or, from QEMU, after what was there before.
-    expects_zero: bool,
 }
 
 /// Keeps the half of the port that receives.
 pub(super) fn attach(port: SerialReceiver) {
-    *RECEIVER.lock() =
-        Some(Receiver { port, is_started: false, is_waiting: false, is_called: false, expects_zero: false });
+    *RECEIVER.lock() = Some(Receiver { port, is_started: false, is_waiting: false, is_called: false });
 }
 
 /// Lets the port interrupt. `None` without a port.
@@ -63,6 +62,8 @@ pub(super) fn start() -> Option<Result<Registration, IrqError>> {
         && let Some(receiver) = RECEIVER.lock().as_mut()
     {
         receiver.is_started = true;
+        // Ports that are switched on may see one.
+        BREAK.store(false, Ordering::Relaxed);
         receiver.port.enable_interrupts(IER::DATA_READY | IER::RECEIVER_LINE_STATUS);
     }
     Some(registration)
@@ -108,13 +109,28 @@ pub(super) fn overruns() -> u64 {
 /// Takes what has come in, for a sender that keeps interrupts off and has read `status`. Whoever waits for input cannot
 /// be woken with the sender's locks held; the port interrupts for that as soon as it may.
 pub(super) fn take_meanwhile(status: LSR) {
-    // Whoever holds it takes what there is.
+    // Whoever holds it takes what there is, and then looks whether there was a break.
+    note(status);
     let Some(mut receiver) = RECEIVER.try_lock() else { return };
     if let Some(receiver) = receiver.as_mut().filter(|receiver| receiver.is_started)
         && receiver.drain(status)
     {
         receiver.is_called = true;
         receiver.port.enable_interrupts(IER::THR_EMPTY);
+    }
+}
+
+/// Notes what the line status tells once.
+fn note(status: LSR) {
+    if status.is_all() {
+        return;
+    }
+    if status.contains(LSR::OVERRUN_ERROR) {
+        OVERRUNS.fetch_add(1, Ordering::Relaxed);
+    }
+    if status.contains(LSR::BREAK_INTERRUPT) {
+        EXPECTS_ZERO.store(true, Ordering::Relaxed);
+        BREAK.store(true, Ordering::SeqCst);
     }
 }
 
@@ -126,6 +142,7 @@ fn interrupt() {
         // The interrupt is an edge: all must be quiet at once, or it was the last.
         for _ in 0..MOST_LOOKS {
             let status = receiver.port.line_status();
+            note(status);
             receiver.drain(status);
             if !receiver.port.wants_attention() {
                 break;
@@ -138,18 +155,11 @@ fn interrupt() {
 }
 
 impl Receiver {
-    /// Takes what there is, as far as there is room. Whether there was anything.
+    /// Takes what there is, as far as there is room; `status` has been noted. Whether there was anything.
     fn drain(&mut self, mut status: LSR) -> bool {
         let mut something = false;
         // All ones are a port that has gone.
         while status.intersects(INCOMING) && !status.is_all() {
-            if status.contains(LSR::OVERRUN_ERROR) {
-                OVERRUNS.fetch_add(1, Ordering::Relaxed);
-            }
-            if status.contains(LSR::BREAK_INTERRUPT) {
-                BREAK.store(true, Ordering::Release);
-                self.expects_zero = true;
-            }
             something = true;
             if status.contains(LSR::DATA_READY) {
                 if RECEIVED.is_full() {
@@ -159,16 +169,15 @@ impl Receiver {
                     break;
                 }
                 let byte = self.port.receive();
-                if byte == 0 && self.expects_zero {
-                    self.expects_zero = false;
-                } else {
+                if byte != 0 || !EXPECTS_ZERO.swap(false, Ordering::Relaxed) {
                     // There is room, and nobody else adds.
                     let _ = RECEIVED.push(byte);
                 }
             }
             status = self.port.line_status();
+            note(status);
         }
-        self.expects_zero &= status.contains(LSR::DATA_READY);
+        EXPECTS_ZERO.fetch_and(status.contains(LSR::DATA_READY), Ordering::Relaxed);
         if !self.is_waiting && RECEIVED.len() > NEARLY_FULL {
             self.is_waiting = true;
             self.port.request_to_send(false);

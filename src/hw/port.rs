@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use logic::ps2::ControllerCommand;
 use uart_16550::Uart16550;
 use uart_16550::backend::{Backend, PioBackend};
+use uart_16550::spec::FIFO_SIZE;
 use uart_16550::spec::registers::{IER, ISR, LSR, MCR, offsets};
 use x86_64::instructions::port::Port;
 
@@ -17,7 +18,7 @@ const KEYBOARD_COMMAND: u16 = 0x64;
 
 /// The first serial port, in two halves that need not wait for each other: what is sent and what is received have
 /// registers of their own. The port may be absent: the crate's `check_present` tells. `None` the second time.
-pub fn com1() -> Option<(Uart16550<PioBackend>, SerialReceiver)> {
+pub fn com1() -> Option<(SerialSender, SerialReceiver)> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     if TAKEN.swap(true, Ordering::Relaxed) {
         return None;
@@ -27,7 +28,34 @@ pub fn com1() -> Option<(Uart16550<PioBackend>, SerialReceiver)> {
     let sender = unsafe { Uart16550::new_port(COM1) }.ok()?;
     // SAFETY: the same, and the only one to receive with.
     let receiver = unsafe { Uart16550::new_port(COM1) }.ok()?;
-    Some((sender, SerialReceiver(receiver)))
+    Some((SerialSender(sender), SerialReceiver(receiver)))
+}
+
+/// What goes out at a serial port.
+pub struct SerialSender(Uart16550<PioBackend>);
+
+impl SerialSender {
+    /// The port as the crate has it, to be initialised.
+    pub fn port(&mut self) -> &mut Uart16550<PioBackend> {
+        &mut self.0
+    }
+
+    /// The line status. Errors and breaks are told once, to this half or to the receiver.
+    pub fn line_status(&mut self) -> LSR {
+        self.0.lsr()
+    }
+
+    /// Hands over bytes, as many as fit into a transmitter that the line status calls empty; how many. The crate's own way asks
+    /// for the line status again, and what that tells once would be lost.
+    pub fn send(&mut self, bytes: &[u8]) -> usize {
+        let room = if self.0.fifo_enabled() { FIFO_SIZE } else { 1 };
+        let bytes = bytes.get(..room).unwrap_or(bytes);
+        for byte in bytes {
+            // SAFETY: writing a byte touches no memory.
+            unsafe { self.0.backend_mut().write(offsets::DATA as u8, *byte) };
+        }
+        bytes.len()
+    }
 }
 
 /// What comes in at a serial port, once the sender has initialised it.

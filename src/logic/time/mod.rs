@@ -7,12 +7,14 @@ pub mod calendar;
 pub mod calibration;
 pub mod counter;
 pub mod frequency;
+pub mod patience;
 pub mod rtc;
 pub mod scale;
 pub mod stability;
 
 pub use calendar::UnixTime;
 pub use frequency::{Microseconds, PIT_HZ, TscFrequency};
+pub use patience::Patience;
 
 use core::fmt;
 use core::time::Duration;
