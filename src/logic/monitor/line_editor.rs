@@ -1,7 +1,7 @@
 //! A line that is edited while it is typed: a state machine over the bytes of a terminal, with history, search and completion.
 //!
 //! The line takes one row of the terminal, whatever its length: a longer one is seen through a window that follows the cursor.
-//! The last column stays empty, so that no terminal wraps. The cursor is known to be where the last drawing left it; whoever
+//! The last column stays empty, so that no terminal wraps; each character takes one column. The cursor is known to be where the last drawing left it; whoever
 //! writes between two bytes begins a new row and calls [`LineEditor::redraw`]. Nothing is allocated.
 
 use super::history::{History, LINE_BYTES, LineText};
@@ -9,6 +9,7 @@ use super::keys::{Key, KeyDecoder};
 use super::words::last_word;
 use arrayvec::{ArrayString, ArrayVec};
 use core::fmt::Write;
+use unicode_width::UnicodeWidthChar;
 
 /// Columns of a terminal that does not say.
 const USUAL_COLUMNS: usize = 80;
@@ -393,9 +394,11 @@ fn text_of(characters: &[char]) -> LineText {
     text
 }
 
+/// Draws each character in one column: those that take two, or none, as a sign of their own.
 fn draw(characters: impl IntoIterator<Item = char>, sink: Sink<'_>) {
     for character in characters {
-        sink(character.encode_utf8(&mut [0; 4]).as_bytes());
+        let shown = if character.width() == Some(1) { character } else { char::REPLACEMENT_CHARACTER };
+        sink(shown.encode_utf8(&mut [0; 4]).as_bytes());
     }
 }
 
