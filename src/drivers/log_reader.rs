@@ -31,7 +31,7 @@ pub fn record_from(position: u64, panicking: Option<&Panicking>) -> Option<LogRe
     };
     let (level, bytes, next) = log.record_from(position)?;
     let mut text = ArrayString::new();
-    // A byte at a time, as the console shows them too.
-    bytes.map(char::from).all(|character| text.try_push(character).is_ok());
+    let mut is_cut = false;
+    console::say_bytes(bytes, |words| is_cut = is_cut || text.try_push_str(words).is_err());
     Some(LogRecord { level, text, next })
 }
