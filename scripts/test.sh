@@ -15,7 +15,7 @@ cargo kernel-clippy --quiet --locked --features selftest -- -D warnings
 echo "test: images"
 scripts/iso.sh
 scripts/raw.sh
-scripts/kernel.sh selftest
+scripts/kernel.sh selftest debug
 echo "test: reproducibility"
 scripts/reproduce.sh
 scripts/fuzz.sh boot_info 10

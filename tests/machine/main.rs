@@ -1,7 +1,7 @@
 //! Tests of whole machines: the images boot in QEMU and Bochs, and what they say on screen and serial line is read.
 //!
-//! They need `os.iso`, `build/os.img` and `build/selftest.elf`, which `scripts/iso.sh`, `scripts/raw.sh` and
-//! `scripts/kernel.sh selftest` build.
+//! They need `os.iso`, `build/os.img`, `build/selftest.elf` and `build/debug.elf`, which `scripts/iso.sh`, `scripts/raw.sh` and
+//! `scripts/kernel.sh selftest debug` build.
 
 mod console;
 mod damage;

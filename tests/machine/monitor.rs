@@ -326,6 +326,22 @@ fn a_panic_ends_at_a_prompt_where_that_is_wanted() {
 }
 
 #[test]
+fn a_panic_of_a_debug_build_ends_at_a_prompt() {
+    let image = ComposedImage::of_kernel("build/debug.elf", &[]);
+    let mut desk = Desk::at(Machine::image(&image.path()).cpus(2));
+    desk.enter("provoke null");
+    desk.machine.expect_line("kernel panic at ");
+    desk.prompt = PANIC_PROMPT;
+    expect_words(&mut desk, "backtrace", &[" kernel::hw::provoke::read_null+0x"]);
+    drop(desk);
+    let image = ComposedImage::of_kernel("build/debug.elf", &["--command-line", "panic=halt provoke=null"]);
+    let mut machine = Machine::image(&image.path()).boot();
+    machine.expect_line(" context_start+0x");
+    machine.expect_silence(Duration::from_secs(1));
+    assert!(!machine.serial_log().contains(PANIC_PROMPT));
+}
+
+#[test]
 fn a_panic_with_the_consoles_locks_held_ends_at_a_prompt_too() {
     let image = ComposedImage::new(&["--command-line", "panic=monitor provoke=panic-in-lock"]);
     let mut machine = Machine::image(&image.path()).boot();

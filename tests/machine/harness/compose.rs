@@ -20,10 +20,10 @@ impl ComposedImage {
         Self::compose((KERNEL, "scripts/raw.sh"), options)
     }
 
-    /// The same with another kernel, one of those that `scripts/kernel.sh selftest` builds.
+    /// The same with another kernel, one of those that `scripts/kernel.sh selftest debug` builds.
     #[track_caller]
     pub fn of_kernel(name: &str, options: &[&str]) -> Self {
-        Self::compose((name, "scripts/kernel.sh selftest"), options)
+        Self::compose((name, "scripts/kernel.sh selftest debug"), options)
     }
 
     /// `kernel` is a file and the script that builds it.
