@@ -33,22 +33,30 @@ impl VgaText {
         let mut display = Self { memory: VideoMemory::text()?, ports: port::vga()?, columns };
         let mode = display.ports.attribute(MODE_CONTROL);
         display.ports.set_attribute(MODE_CONTROL, mode & !BLINK);
-        for row in 0..rows {
-            for column in 0..columns {
-                display.draw(column, row, &[Cell::default()]);
-            }
-        }
+        let blank = attribute(Cell::default());
+        (0..rows * columns).for_each(|place| display.write(place, b' ', blank));
         display.place_cursor(None);
         Some(display)
+    }
+
+    fn write(&mut self, place: usize, code: u8, attribute: u8) {
+        self.memory.write_u16(place * 2, u16::from_le_bytes([code, attribute]));
     }
 }
 
 impl CellDisplay for VgaText {
     fn draw(&mut self, column: usize, row: usize, cells: &[Cell]) {
         let start = row * self.columns + column;
+        // Neighbours mostly look alike, and to choose among the VGA's colours takes long.
+        let look = |cell: &Cell| (cell.style(), cell.character() == ' ');
+        let mut last = None;
         for (index, cell) in cells.iter().enumerate() {
-            let code = code_page_437(cell.character()).unwrap_or(REPLACEMENT);
-            self.memory.write_u16((start + index) * 2, u16::from_le_bytes([code, attribute(*cell)]));
+            let attribute = match last {
+                Some((known, attribute)) if known == look(cell) => attribute,
+                _ => attribute(*cell),
+            };
+            last = Some((look(cell), attribute));
+            self.write(start + index, code_page_437(cell.character()).unwrap_or(REPLACEMENT), attribute);
         }
     }
 
