@@ -61,6 +61,7 @@ impl Ps2Keyboard {
             log::warn!("keyboard: {failure}");
             return None;
         }
+        ports.forget_stuck_byte();
         let nanoseconds = clock::now().nanoseconds() - begun.nanoseconds();
         log::debug!(
             "keyboard: PS/2, {} layout, scan codes of set {:?}, self-test {:?}, set up in {nanoseconds} ns",
@@ -157,6 +158,20 @@ fn send(byte: u8) -> bool {
 struct ControllerPorts {
     controller: &'static KeyboardController,
     sleep: fn(Duration),
+}
+
+impl ControllerPorts {
+    /// A byte that came before interrupts were on raises none with some controllers, and keeps all others from coming: one that is
+    /// still there after a time in which its interrupt would have come is thrown away.
+    fn forget_stuck_byte(&mut self) {
+        let is_full = || self.controller.status() & status::OUTPUT_FULL != 0;
+        if is_full() {
+            (self.sleep)(SLEEP);
+            if is_full() {
+                self.controller.read_data();
+            }
+        }
+    }
 }
 
 impl Ports for ControllerPorts {
