@@ -53,9 +53,11 @@ extern "C" fn kernel_main(information: u32, entry_tsc: u64) -> ! {
     if hw::paging::install(info).is_err() {
         stop(info.display, &"E37 there is not enough memory for the page tables");
     }
+    // What the clock is measured against counts while everything else goes on.
+    hw::clock::add_references(platform);
     console::attach(info);
     hw::irq::init(platform);
-    hw::clock::add_references(platform);
+    hw::timer::begin();
     hw::power::init();
     hw::startup::finish(info);
     hw::startup::leave_boot_stack(info, kernel_main_on_its_own_stack)
@@ -67,7 +69,6 @@ extern "C" fn kernel_main_on_its_own_stack(info: &'static BootInfo) -> ! {
     let platform = hw::acpi::platform();
     report(info);
     hw::clock::start(platform);
-    hw::timer::begin();
     hw::timer::init_bsp();
     hw::ipi::init();
     // For the idle thread, which is made by functions that cannot fail.

@@ -5,7 +5,7 @@
 //! its hook looks at the clock, does what is due and arms it again.
 
 use super::irq::{self, Line, Registration};
-use super::{apic, clock, pit};
+use super::{apic, clock, cpu, pit};
 use core::fmt;
 use core::hint::spin_loop;
 use core::time::Duration;
@@ -31,8 +31,8 @@ const PLAUSIBLE: core::ops::RangeInclusive<u64> = 10_000..=10_000_000_000;
 
 static KIND: Once<Kind> = Once::new();
 static HOOK: Once<fn()> = Once::new();
-/// The clock and the APIC timer's count when it began to be measured.
-static MEASURED_SINCE: Once<(Instant, u32)> = Once::new();
+/// The time-stamp counter and the APIC timer's count when it began to be measured: the clock may not have started then.
+static MEASURED_SINCE: Once<(u64, u32)> = Once::new();
 
 enum Kind {
     TscDeadline,
@@ -41,8 +41,8 @@ enum Kind {
     None,
 }
 
-/// Begins to measure the timer. Called on the first processor, after the clock has started and interrupt controllers are found,
-/// a millisecond or more before [`init_bsp`] unless that is to wait.
+/// Begins to measure the timer. Called on the first processor, after interrupt controllers are found, a millisecond or more before
+/// [`init_bsp`] unless that is to wait.
 pub fn begin() {
     if apic::mode() != apic::ApicMode::Absent {
         apic::timer_one_shot(u32::MAX, DIVIDE_LOG2);
@@ -50,7 +50,8 @@ pub fn begin() {
     }
 }
 
-/// Chooses the timer of all processors and says so in the log. Called on the first processor, after [`begin`].
+/// Chooses the timer of all processors and says so in the log. Called on the first processor, after [`begin`] and when the clock
+/// has started.
 pub fn init_bsp() {
     let kind = KIND.call_once(choose);
     irq::set_fixed_handler(irq::TIMER_VECTOR, interrupt);
@@ -121,6 +122,7 @@ fn choose() -> Kind {
 /// Counts a second of the APIC timer as [`begin`] has set it going, and how to get them. `None` if it does not count.
 fn measure_apic() -> Option<(u64, Scale)> {
     let &(start, first_count) = MEASURED_SINCE.get()?;
+    let start = clock::now_at(start);
     let mut passed = clock::now().since(start);
     for _ in 0..PATIENCE {
         if passed >= STRETCH {
@@ -131,22 +133,23 @@ fn measure_apic() -> Option<(u64, Scale)> {
     }
     let (end, last_count) = look();
     apic::timer_stop();
+    let end = clock::now_at(end);
     let counts = u128::from(first_count.checked_sub(last_count)?);
     let hertz = (counts * u128::from(NANOSECONDS)).checked_div(end.since(start).as_nanos())?;
     let hertz = u64::try_from(hertz).ok().filter(|hertz| PLAUSIBLE.contains(hertz))?;
     Some((hertz, Scale::from_nanoseconds(hertz)?))
 }
 
-/// The clock and the APIC timer's count together: of several pairs the closest, as the others were held up.
-fn look() -> (Instant, u32) {
+/// The time-stamp counter and the APIC timer's count together: of several pairs the closest, as the others were held up.
+fn look() -> (u64, u32) {
     let pair = |_| {
-        let before = clock::now();
+        let before = cpu::tsc();
         let count = apic::timer_current();
-        let apart = clock::now().since(before);
-        (apart, before.after(apart / 2), count)
+        let apart = cpu::tsc().saturating_sub(before);
+        (apart, before + apart / 2, count)
     };
     let closest = without_interrupts(|| (0..LOOKS).map(pair).min_by_key(|(apart, ..)| *apart));
-    closest.map_or((Instant::START, 0), |(_, at, count)| (at, count))
+    closest.map_or((0, 0), |(_, at, count)| (at, count))
 }
 
 fn interrupt() {
