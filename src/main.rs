@@ -112,6 +112,7 @@ fn main_thread(info: &'static BootInfo) {
 /// Has a thread draw what the console leaves undrawn while much is written. Without it, all is drawn at once.
 fn draw_what_is_left() {
     let thread = proc::spawn("console", proc::Priority::NORMAL, || {
+        console::extend_past();
         console::defer_from_now_on();
         loop {
             proc::wait::wait_until(console::flush_queue(), None, console::is_flush_wanted);

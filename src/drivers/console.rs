@@ -273,6 +273,17 @@ pub fn scroll_view(rows: isize) {
     }
 }
 
+/// Makes room for all of the past that can be scrolled back to, of which the kernel's start has only made some. No lock may be held.
+pub fn extend_past() {
+    let (columns, rows) = CONSOLE.lock().screen.size();
+    let mut memory = Screen::memory(columns, rows);
+    if let Some(terminal) = CONSOLE.lock().screen.terminal() {
+        memory = memory.take().map(|memory| terminal.move_to(memory));
+    }
+    // Freed with no lock held: the heap's comes before the console's.
+    drop(memory);
+}
+
 /// Returns the view to the present, as output does by itself.
 pub fn reset_view() {
     scroll_view(isize::MIN);

@@ -6,11 +6,12 @@ use super::framebuffer::FramebufferText;
 use super::vga::VgaText;
 use crate::hw::frames;
 use logic::display::Display;
-use logic::tty::terminal::{Cell, Style, Terminal};
+use logic::tty::terminal::{Cell, Memory, Style, Terminal};
 use logic::tty::{CellDisplay, Shown};
 
-/// Rows that can be scrolled back to where memory is no matter.
+/// Rows that can be scrolled back to where memory is no matter; while the kernel starts, which has no time to take all of that.
 const PAST_ROWS: usize = 1000;
+const EARLY_PAST_ROWS: usize = 50;
 /// The past takes at most this part of the memory that is free.
 const PAST_SHARE: u64 = 64;
 
@@ -20,6 +21,12 @@ enum Adapter {
     None,
     Vga(VgaText),
     Framebuffer(FramebufferText),
+}
+
+/// Rows that the past's share of memory has room for.
+fn share_of_rows(columns: usize) -> usize {
+    let share = frames::free_frames() * frames::FRAME_BYTES / PAST_SHARE;
+    usize::try_from(share).unwrap_or(usize::MAX) / (columns.max(1) * size_of::<Cell>())
 }
 
 /// A terminal, and what the display shows of it.
@@ -64,14 +71,18 @@ impl Screen {
 
     /// Gives it a terminal if there is memory for one. Kernel memory must be there to be taken.
     pub fn with_terminal(mut self) -> Self {
-        let share = frames::free_frames() * frames::FRAME_BYTES / PAST_SHARE;
-        let share = usize::try_from(share).unwrap_or(usize::MAX) / (self.columns * size_of::<Cell>());
         let text = |past_rows| -> Result<Text, alloc::collections::TryReserveError> {
             let shown = Shown::new(self.columns, self.rows)?;
             Ok(Text { terminal: Terminal::new(self.columns, self.rows, past_rows)?, shown })
         };
-        self.text = text(share.min(PAST_ROWS)).or_else(|_| text(0)).ok();
+        self.text = text(share_of_rows(self.columns).min(EARLY_PAST_ROWS)).or_else(|_| text(0)).ok();
         self
+    }
+
+    /// Memory to scroll back further than while the kernel started, for [`Terminal::move_to`]. Called without a lock.
+    pub fn memory(columns: usize, rows: usize) -> Option<Memory> {
+        let past_rows = share_of_rows(columns).min(PAST_ROWS);
+        (past_rows > EARLY_PAST_ROWS).then(|| Memory::new(columns, rows, past_rows).ok())?
     }
 
     /// Whether there is a display.

@@ -48,6 +48,30 @@ impl Grid {
         Ok(grid)
     }
 
+    /// Takes over the rows of `other`, which has as many columns and rows on its screen, and no more of the past than this has room
+    /// for.
+    pub fn take_over(&mut self, other: &Self) {
+        let past = other.past.min(self.order.len().saturating_sub(self.rows));
+        (self.top, self.past) = (past, past);
+        self.damage(0..self.rows);
+        for back in (1..=past).rev() {
+            let place = self.place(0, back);
+            self.copy(place, other.line(0, back));
+        }
+        for row in 0..self.rows {
+            let place = self.place(row, 0);
+            self.copy(place, other.line(row, 0));
+        }
+    }
+
+    fn copy(&mut self, place: usize, line: &[Cell]) {
+        let Some(&index) = self.order.get(place) else { return };
+        let start = usize::from(index) * self.columns;
+        if let Some(cells) = self.cells.get_mut(start..start + self.columns).filter(|cells| cells.len() == line.len()) {
+            cells.copy_from_slice(line);
+        }
+    }
+
     /// Cells in a row.
     pub fn columns(&self) -> usize {
         self.columns
@@ -267,6 +291,22 @@ mod tests {
         assert_eq!((letters(&grid, 3).as_str(), grid.past()), ("bcd ", 3));
         grid.forget_past();
         assert_eq!(letters(&grid, 3), "    ");
+    }
+
+    #[test]
+    fn a_grid_with_room_for_more_takes_over_all_of_another() {
+        for scrolled in [0, 2, 3, 7] {
+            let mut grid = lettered("abcd", 3);
+            (0..scrolled).for_each(|_| grid.scroll_up(0..4, 1, Cell::default()));
+            let mut larger = Grid::new(2, 4, 9).unwrap();
+            larger.take_over(&grid);
+            for back in 0..=grid.past() {
+                assert_eq!(letters(&larger, back), letters(&grid, back), "{scrolled} scrolled, {back} back");
+            }
+            assert_eq!(larger.past(), grid.past());
+            larger.scroll_up(0..4, 9, Cell::default());
+            assert_eq!(larger.past(), (grid.past() + 4).min(9));
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The terminal: takes the bytes that programs write, and knows what a screen should show for them.
 //!
 //! It does what ECMA-48 and xterm's control sequences have for full-screen programs; crate `vte` takes the bytes apart
-//! (`perform`), `state` carries out. All memory is taken in [`Terminal::new`]: writing neither allocates nor panics, so that a panic
+//! (`perform`), `state` carries out. All memory is taken in [`Terminal::new`] and [`Memory::new`]: writing neither allocates nor panics, so that a panic
 //! can use it, whatever state the last writer left it in ([`Terminal::recover`]).
 //!
 //! A combining mark is joined to its letter if Unicode has one character for both, else dropped. Characters of no width are
@@ -24,6 +24,7 @@ pub use modes::{CursorShape, Modes};
 
 use alloc::collections::TryReserveError;
 use arrayvec::ArrayVec;
+use grid::Grid;
 use state::State;
 
 /// Bytes of answers that are kept until somebody takes them; further answers are dropped.
@@ -31,6 +32,19 @@ pub const REPLY_BYTES: usize = 64;
 
 /// Bytes of a title and the like that the parser keeps before nobody looks at them.
 const STRING_BYTES: usize = 16;
+
+/// Memory for the main screen's rows and a past.
+pub struct Memory(Grid);
+
+impl Memory {
+    /// For a terminal of so many columns and rows.
+    ///
+    /// # Errors
+    /// If there is no memory for it.
+    pub fn new(columns: usize, rows: usize, past_rows: usize) -> Result<Self, TryReserveError> {
+        Ok(Self(Grid::new(columns, rows, past_rows)?))
+    }
+}
 
 /// A terminal of some columns and rows, with a past to scroll back to.
 pub struct Terminal {
@@ -59,6 +73,11 @@ impl Terminal {
     pub fn new(columns: usize, rows: usize, past_rows: usize) -> Result<Self, TryReserveError> {
         let state = State::new(columns, rows, past_rows)?;
         Ok(Self { parser: vte::Parser::new_with_size(), state, back: 0 })
+    }
+
+    /// Goes on in `memory`, which was made for a terminal of this size, and gives back what it had.
+    pub fn move_to(&mut self, memory: Memory) -> Memory {
+        Memory(self.state.move_to(memory.0))
     }
 
     /// Takes what a program writes. The view returns to the present.

@@ -83,6 +83,16 @@ impl State {
         })
     }
 
+    /// Has the main screen go on in `grid` and answers the one it had; the same `grid` if that is of another size.
+    pub fn move_to(&mut self, mut grid: Grid) -> Grid {
+        let old = &mut self.primary.grid;
+        if (grid.columns(), grid.rows()) == (old.columns(), old.rows()) {
+            grid.take_over(old);
+            core::mem::swap(&mut grid, old);
+        }
+        grid
+    }
+
     pub fn screen(&self) -> &Screen {
         if self.on_alternate { &self.alternate } else { &self.primary }
     }
