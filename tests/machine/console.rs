@@ -8,6 +8,8 @@ const LINES: usize = 10_000;
 const TEXT: &str =
     "The quick brown fox jumps over the lazy dog, and the dog does not mind: it has seen many such foxes. ";
 
+const PROMPT: &str = "eres>";
+
 /// Rows of the test card that any display shows so.
 const STYLES: &str = " inverse ";
 const BOX: [&str; 2] = ["┌───┬───┐", "└───┴───┘"];
@@ -25,7 +27,7 @@ fn a_flood_of_lines_is_drawn_to_the_last() {
         let image = image(options);
         let mut machine = Machine::image(&image.path()).boot();
         machine.expect_line("scrolled: 10000 lines in ");
-        machine.expect_on_screen("eres> ".trim_end());
+        machine.expect_on_screen(PROMPT);
         // That picture may have been taken while the kernel drew.
         machine.expect_stays_up(Duration::from_secs(1));
         let screen = machine.screen();
@@ -42,6 +44,32 @@ fn a_flood_of_lines_is_drawn_to_the_last() {
             .collect();
         let expected: Vec<&str> = expected.iter().rev().map(String::as_str).collect();
         assert_eq!(&shown[..rows], expected, "{screen}");
+    }
+}
+
+#[test]
+fn what_has_scrolled_away_can_be_looked_at_until_a_key_is_pressed() {
+    for options in [&["--command-line", "then=scroll"][..], &["--text", "--command-line", "then=scroll"]] {
+        let image = image(options);
+        let mut machine = Machine::image(&image.path()).boot();
+        machine.expect_on_screen(PROMPT);
+        machine.expect_stays_up(Duration::from_secs(1));
+        let now = machine.screen().rows;
+        let half = now.len() / 2;
+        machine.send_key("shift-pgup");
+        let earlier =
+            machine.expect_on_screen_where("earlier lines", |screen| screen.rows[half..] == now[..now.len() - half]);
+        assert!(!earlier.contains(PROMPT), "{earlier}");
+        // Further than anything that was there when the kernel started.
+        let first = |rows: &[String]| rows.iter().find_map(|row| row.get(..6)?.trim().parse::<usize>().ok());
+        (1..8).for_each(|_| machine.send_key("shift-pgup"));
+        let rows_of_a_line = TEXT.len() / now[0].len().max(80) + 1;
+        let back = first(&now).expect("a numbered line") - 8 * half / rows_of_a_line;
+        machine.expect_on_screen_where("much earlier lines", |screen| first(&screen.rows) == Some(back));
+        machine.send_key("shift-pgdn");
+        machine.type_text("x");
+        let end = machine.expect_on_screen("eres> x").rows;
+        assert_eq!(end[..now.len() - 1], now[..now.len() - 1]);
     }
 }
 

@@ -215,13 +215,19 @@ impl Machine {
     /// Waits until a row of the screen contains `text`, and answers the whole screen.
     #[track_caller]
     pub fn expect_on_screen(&mut self, text: &str) -> Screen {
+        self.expect_on_screen_where(&format!("{text:?} on the screen"), |screen| screen.contains(text))
+    }
+
+    /// Waits until `wanted` holds for the screen, and answers it.
+    #[track_caller]
+    pub fn expect_on_screen_where(&mut self, what: &str, wanted: impl Fn(&Screen) -> bool) -> Screen {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let ended = self.has_exited();
             match self.look() {
-                Ok(screen) if screen.contains(text) => return screen,
-                _ if ended => self.fail(&format!("{text:?} on the screen"), Miss::Closed),
-                _ if Instant::now() > deadline => self.fail(&format!("{text:?} on the screen"), Miss::TimedOut),
+                Ok(screen) if wanted(&screen) => return screen,
+                _ if ended => self.fail(what, Miss::Closed),
+                _ if Instant::now() > deadline => self.fail(what, Miss::TimedOut),
                 _ => thread::sleep(SCREEN_POLL),
             }
         }

@@ -1,5 +1,6 @@
 //! A screen's pixels: reads the PPM that QEMU dumps, writes PNG for people.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
@@ -37,23 +38,56 @@ impl Picture {
         Ok(Self { width, height, pixels })
     }
 
+    /// Writes a small file if there are no more than 256 colours, as on a screen of text.
     pub fn write_png(&self, path: &Path) -> Result<(), String> {
         let file = File::create(path).map_err(|error| format!("{}: {error}", path.display()))?;
         let (width, height) = (self.width as u32, self.height as u32);
         let mut encoder = png::Encoder::new(BufWriter::new(file), width, height);
-        encoder.set_color(png::ColorType::Rgb);
         encoder.set_depth(png::BitDepth::Eight);
+        encoder.set_compression(png::Compression::High);
+        let data = match self.indexed() {
+            Some((colours, indices)) => {
+                encoder.set_color(png::ColorType::Indexed);
+                encoder.set_palette(colours.as_flattened().to_vec());
+                // The PNG specification (12.7): filters do not help indices.
+                encoder.set_filter(png::Filter::NoFilter);
+                indices
+            }
+            None => {
+                encoder.set_color(png::ColorType::Rgb);
+                self.pixels.as_flattened().to_vec()
+            }
+        };
         let written = encoder.write_header().and_then(|mut writer| {
-            writer.write_image_data(self.pixels.as_flattened())?;
+            writer.write_image_data(&data)?;
             writer.finish()
         });
         written.map_err(|error| format!("{}: {error}", path.display()))
     }
 }
 
+impl Picture {
+    /// The colours, and for each pixel which of them it has; `None` if they are too many for a byte.
+    fn indexed(&self) -> Option<(Vec<Colour>, Vec<u8>)> {
+        let colours: Vec<Colour> = self.pixels.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        let index = |pixel| colours.binary_search(pixel).ok().and_then(|index| u8::try_from(index).ok());
+        let indices = self.pixels.iter().map(index).collect::<Option<Vec<_>>>()?;
+        Some((colours, indices))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pixels_are_indexed_by_colour_if_there_are_few() {
+        let mut picture = Picture { width: 2, height: 2, pixels: vec![[9; 3], [1, 2, 3], [9; 3], [0; 3]] };
+        let (colours, indices) = picture.indexed().expect("three colours");
+        assert_eq!((colours, indices), (vec![[0; 3], [1, 2, 3], [9; 3]], vec![2, 1, 2, 0]));
+        picture.pixels = (0..=256_u16).map(|number| [0, number as u8, (number / 256) as u8]).collect();
+        assert!(picture.indexed().is_none());
+    }
 
     #[test]
     fn a_ppm_is_read_whole_or_refused() {
