@@ -50,6 +50,7 @@ extern "C" fn kernel_main(information: u32, entry_tsc: u64) -> ! {
     provoke::early_as_asked(info);
     // Before free memory is given out: some firmware leaves its tables there.
     let platform = hw::acpi::init(info);
+    hw::smbios::init(info);
     if hw::paging::install(info).is_err() {
         stop(info.display, &"E37 there is not enough memory for the page tables");
     }
@@ -150,6 +151,9 @@ fn report(info: &BootInfo) {
         // What does not fit is told by the monitor.
         let _ = write!(modules, "; module: {}, {} B", module.arguments, module.size());
         log::debug!("module {} at {:#x}-{:#x}", module.arguments, module.start, module.end);
+    }
+    if let Some(machine) = hw::smbios::machine() {
+        log::info!("machine: {machine}");
     }
     log::info!("loader: {loader}, from {}{modules}", info.firmware);
     if !info.command_line.as_str().is_empty() {

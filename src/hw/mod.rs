@@ -39,6 +39,7 @@ pub mod program_page;
 pub mod provoke;
 mod reference;
 mod rtc;
+pub mod smbios;
 pub mod smp;
 pub mod stacks;
 pub mod startup;

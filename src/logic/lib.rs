@@ -17,6 +17,7 @@ pub mod monitor;
 pub mod page_fault;
 pub mod ps2;
 pub mod sched;
+pub mod smbios;
 pub mod symbols;
 pub mod sync;
 pub mod time;

@@ -22,6 +22,10 @@ pub fn boot(context: &mut Context<'_>, arguments: &[&str]) -> Outcome {
     let info = context.info;
     let loader = if info.loader.is_empty() { "an unnamed loader" } else { &info.loader };
     writeln!(context, "kernel    Eres OS {}, {} KiB with its data", version(), hw::boot::image_bytes() / 1024)?;
+    match hw::smbios::machine() {
+        Some(machine) => writeln!(context, "machine   {machine}")?,
+        None => writeln!(context, "machine   unnamed by its firmware")?,
+    }
     writeln!(context, "loader    {loader}, from {}", info.firmware)?;
     writeln!(context, "arguments {}", info.command_line.as_str())?;
     writeln!(context, "display   {}", info.display)?;

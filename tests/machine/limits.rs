@@ -143,6 +143,22 @@ fn little_memory_is_enough_or_is_refused_under_grub() {
 }
 
 #[test]
+fn the_machine_is_called_what_its_firmware_calls_it() {
+    for (setup, name) in [
+        (Machine::raw(), "machine: QEMU Standard PC (i440FX + PIIX, 1996)"),
+        (Machine::iso().machine("q35"), "machine: QEMU Standard PC (Q35 + ICH9, 2009)"),
+        (Machine::iso().uefi(), "machine: QEMU Standard PC (i440FX + PIIX, 1996)"),
+        (
+            Machine::raw().argument("-smbios").argument("type=1,manufacturer=Acme,product=Rocket"),
+            "machine: Acme Rocket",
+        ),
+    ] {
+        let machine = boot_to_ready(setup);
+        assert_eq!(machine.line("machine: ").as_deref(), Some(name));
+    }
+}
+
+#[test]
 fn a_machine_without_a_serial_port_shows_all_on_the_screen() {
     for setup in [Machine::raw(), Machine::iso()] {
         let mut machine = setup.no_serial().boot();

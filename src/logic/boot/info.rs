@@ -38,6 +38,8 @@ pub struct BootInfo {
     pub rsdp: Option<Rsdp>,
     /// What started the loader.
     pub firmware: Firmware,
+    /// Where UEFI's system table is, of 64 bits.
+    pub efi_system_table: Option<u64>,
     /// Time-stamp counter when the loader started, if it told, and at the kernel's entry.
     pub loader_tsc: Option<u64>,
     /// Time-stamp counter at the kernel's entry.
@@ -146,6 +148,7 @@ pub fn parse(bytes: &[u8], address: u64, kernel: Range<u64>, entry_tsc: u64) -> 
         modules: ArrayVec::new(),
         rsdp: None,
         firmware: Firmware::Bios,
+        efi_system_table: None,
         loader_tsc: None,
         entry_tsc,
         tags_left_out: 0,
@@ -181,12 +184,11 @@ pub fn parse(bytes: &[u8], address: u64, kernel: Range<u64>, entry_tsc: u64) -> 
             }
             TagType::AcpiV1 => rsdp_v1(&tag).map(|rsdp| info.rsdp = info.rsdp.or(Some(rsdp))),
             TagType::AcpiV2 => rsdp_v2(&tag).map(|rsdp| info.rsdp = Some(rsdp)),
-            TagType::Efi32
-            | TagType::Efi64
-            | TagType::EfiMmap
-            | TagType::EfiBs
-            | TagType::Efi32Ih
-            | TagType::Efi64Ih => {
+            TagType::Efi64 => {
+                info.firmware = Firmware::Uefi;
+                tag.contents().first_chunk().map(|address| info.efi_system_table = Some(u64::from_le_bytes(*address)))
+            }
+            TagType::Efi32 | TagType::EfiMmap | TagType::EfiBs | TagType::Efi32Ih | TagType::Efi64Ih => {
                 info.firmware = Firmware::Uefi;
                 Some(())
             }
