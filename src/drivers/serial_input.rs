@@ -112,9 +112,11 @@ pub(super) fn take_meanwhile(status: LSR) {
     // Whoever holds it takes what there is, and then looks whether there was a break.
     note(status);
     let Some(mut receiver) = RECEIVER.try_lock() else { return };
-    if let Some(receiver) = receiver.as_mut().filter(|receiver| receiver.is_started)
-        && receiver.drain(status)
-    {
+    let Some(receiver) = receiver.as_mut().filter(|receiver| receiver.is_started) else { return };
+    // Another processor may have taken the byte since: an empty port gives a zero that nobody sent.
+    let now = receiver.port.line_status();
+    note(now);
+    if receiver.drain(now.union(status.difference(LSR::DATA_READY))) {
         receiver.is_called = true;
         receiver.port.enable_interrupts(IER::THR_EMPTY);
     }
