@@ -188,16 +188,14 @@ impl Tty {
     pub(super) fn type_in(&self, bytes: &[u8], place: Place) -> usize {
         self.is_remote.store(place == Place::SerialPort, Ordering::Relaxed);
         let taken = self.with(|discipline, output| discipline.receive(bytes, output));
-        if taken < bytes.len() {
-            // Before the caller asks whether there is room again: who makes some from now on wakes it.
-            self.is_throttled.store(true, Ordering::SeqCst);
-        }
         self.changed.wake_all();
         taken
     }
 
-    /// Whether bytes that were refused would be taken now.
+    /// Whether bytes that were refused would be taken now. If not, who asks is woken when they may be.
     pub(super) fn has_room(&self) -> bool {
+        // Before looking, and each time: who has read already may only now take the mark away, for room that is used up again.
+        self.is_throttled.store(true, Ordering::SeqCst);
         !self.discipline.lock().is_full()
     }
 
