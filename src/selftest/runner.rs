@@ -3,12 +3,13 @@
 use super::faulty::FAULTY;
 use super::{FATAL_ROOMS, Fatal, Outcome, ROOMS, Test};
 use crate::hw::power::{self, Exit};
-use crate::hw::{clock, frames, heap, stacks};
+use crate::hw::{clock, frames, heap, percpu, stacks};
 use crate::proc::{self, Priority, thread};
 use alloc::format;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
 use logic::boot::BootInfo;
+use logic::sched::CpuSet;
 use spin::Once;
 
 /// After so many seconds, a test counts as hanging. Generous: emulated processors share a busy host.
@@ -65,8 +66,13 @@ fn run_all(patience_seconds: u64, is_wanted: impl Fn(&Test) -> bool) -> (usize, 
     static WATCHDOG: Once<()> = Once::new();
     WATCHDOG.call_once(|| {
         let patience = Duration::from_secs(patience_seconds);
-        if proc::spawn("watchdog", Priority::Urgent, move || watch(patience)).is_err() {
-            log::warn!("no memory for the watchdog");
+        // Two, on processors of their own: one sleeps on for ever if its processor hangs with interrupts off.
+        for number in 0..percpu::count().min(2) {
+            let watchdog =
+                thread::spawn_on(CpuSet::only(number), "watchdog", Priority::Urgent, move || watch(patience));
+            if watchdog.is_err() {
+                log::warn!("no memory for the watchdog");
+            }
         }
     });
     wait_until_frames_rest();
@@ -130,9 +136,12 @@ fn list() -> ! {
 fn watch(patience: Duration) {
     loop {
         proc::sleep(WATCH);
-        let Some(test) = all().nth(CURRENT.load(Ordering::Acquire)) else { continue };
+        let index = CURRENT.load(Ordering::Acquire);
+        let Some(test) = all().nth(index) else { continue };
         let running = clock::now().nanoseconds().saturating_sub(BEGUN.load(Ordering::Acquire));
-        if u128::from(running) > patience.as_nanos() {
+        // One of the watchdogs tells.
+        let hangs = u128::from(running) > patience.as_nanos();
+        if hangs && CURRENT.compare_exchange(index, NONE, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
             log::error!("test {}: HANGS", test.name);
             thread::for_each(|thread| log::error!("  thread {} is {}", thread.id(), thread.name()));
             leave(false);
