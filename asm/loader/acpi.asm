@@ -67,5 +67,8 @@ sum_bytes:
         ret
 
         align 4
-rsdp:           dd 0
-rsdp_bytes:     dd 0
+section .bss
+        alignb 4
+rsdp:           resd 1
+rsdp_bytes:     resd 1
+section .text

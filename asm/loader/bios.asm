@@ -14,8 +14,9 @@ call_bios:
         mov [.eax], eax
         mov [.ebp], ebp
         pop ebp                         ; the vector number lies after the call
-        mov al, [ebp]
-        mov [.vector], al               ; CR0 and the jumps below flush what was fetched ahead (SDM 3, 9.3 and 9.9.2)
+        movzx eax, byte [ebp]
+        mov eax, [eax * 4]              ; the handler, segment and offset
+        mov [.handler], eax
         inc ebp
         push ebp
         mov [.esp], esp
@@ -42,9 +43,9 @@ call_bios:
         mov eax, [.eax]
         stc                             ; what a BIOS does not know, some just return from
         sti
-        db 0CDh                         ; INT
-.vector:
-        db 0
+        pushf                           ; what INT does (SDM 2), whose operand cannot vary
+        cli
+        call far [.handler]
         pushf
         cli
         cld
@@ -72,12 +73,15 @@ call_bios:
         bt word [.flags], 0             ; carry
         ret
 
-        align 4
-.eax:           dd 0
-.ebp:           dd 0
-.esp:           dd 0
-.flags:         dw 0
-bios_es:        dw 0
+section .bss
+        alignb 4
+call_bios.eax:     resd 1
+call_bios.ebp:     resd 1
+call_bios.esp:     resd 1
+call_bios.handler: resd 1
+call_bios.flags:   resw 1
+bios_es:           resw 1
+section .text
 
 ; Prints the NUL-terminated text after the call and stops for ever: power off and reset stay with the user.
 fail:

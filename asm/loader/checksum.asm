@@ -30,11 +30,12 @@ build_checksum_tables:
         loop .next_entry
         ret
 
-; ZF: the bytes in memory of the payload described at ESI have the CRC that the table promises.
+; ZF: the packed bytes of the payload described at ESI have the CRC that the table promises.
 checksum_payload:
         push dword [esi + PAYLOAD_CRC]
         mov ecx, [esi + PAYLOAD_BYTES]
-        mov esi, [esi + PAYLOAD_ADDRESS]
+        call packed_place
+        mov esi, edi
         or eax, -1
         push ecx
         shr ecx, 2

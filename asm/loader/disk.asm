@@ -32,11 +32,11 @@ open_disk:
 .return:
         ret
 
-; Loads the payload described at ESI to its address; none of its bytes beyond the last is written.
+; Loads the payload described at ESI to its place; nothing beyond its last byte is written.
 load_payload:
         mov eax, [esi + PAYLOAD_LBA]
         mov [next_lba], eax
-        mov edi, [esi + PAYLOAD_ADDRESS]
+        call packed_place
         mov ebp, [esi + PAYLOAD_BYTES]
 .next:
         test ebp, ebp
@@ -141,9 +141,11 @@ disk_error:
         call fail
         db 'E25 disk read error', 0
 
-        align 4
-next_lba:       dd 0
-wanted:         dd 0
-track_sectors:  dd 0                    ; 0: the extensions are there
-heads:          dd 0
-tries_left:     db 0
+section .bss
+        alignb 4
+next_lba:       resd 1
+wanted:         resd 1
+track_sectors:  resd 1                  ; 0: the extensions are there
+heads:          resd 1
+tries_left:     resb 1
+section .text

@@ -48,7 +48,7 @@ write_information:
         tag TAG_MODULE
         mov eax, [initramfs + PAYLOAD_ADDRESS]
         stosd
-        add eax, [initramfs + PAYLOAD_BYTES]
+        add eax, [initramfs + PAYLOAD_UNPACKED]
         stosd
         mov esi, module_name
         mov ecx, MODULE_NAME_BYTES

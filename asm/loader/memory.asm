@@ -147,6 +147,10 @@ extended_memory:
 ; Checks that the kernel's memory is usable and chooses the initramfs's: the lowest page-aligned place above the kernel.
 place_payloads:
         mov eax, [kernel + PAYLOAD_ADDRESS]
+        mov ecx, [kernel + PAYLOAD_ROOM]
+        add ecx, eax
+        jc not_enough_memory
+        mov [kernel_end], ecx
         call usable_end
         cmp eax, [kernel_end]
         jb not_enough_memory
@@ -185,7 +189,7 @@ try_initramfs_at:
         cmp eax, [initramfs + PAYLOAD_ADDRESS]
         jae .no
         mov ebp, eax
-        add eax, [initramfs + PAYLOAD_BYTES]
+        add eax, [initramfs + PAYLOAD_ROOM]
         jc .no
         mov ebx, eax
         mov eax, ebp
@@ -206,7 +210,7 @@ not_enough_memory:
         mov eax, [kernel_end]
         add eax, PAGE - 1
         and eax, -PAGE
-        add eax, [initramfs + PAYLOAD_BYTES]
+        add eax, [initramfs + PAYLOAD_ROOM]
         add eax, 2 * MIB - 1            ; rounded up, and about one more for the firmware itself
         shr eax, 20
         call print_number
@@ -281,6 +285,9 @@ entry_bounds:
 .return:
         ret
 
-        align 4
-low_memory_kib:   dd 0
-memory_map_count: dd 0
+section .bss
+        alignb 4
+low_memory_kib:   resd 1
+memory_map_count: resd 1
+kernel_end:       resd 1                ; behind its .bss
+section .text

@@ -28,7 +28,7 @@ begin:
 .flat:
         xor ax, ax
         mov ss, ax                      ; no interrupt comes between these two instructions (SDM 3, 6.8.3)
-        mov sp, 7C00h
+        mov sp, 7000h                   ; not in a page that has code: emulators take long to write there
         mov ds, ax
         mov es, ax
         test dl, 70h                    ; 00..0F are floppy drives, 80..8F hard disks; anything else is a broken BIOS

@@ -12,25 +12,32 @@
 ; Low memory while the loader runs. Nothing above 1C000h is written, so no EBDA is touched:
 ;
 ;       00000..005FF    interrupt vectors, BIOS data, and the bytes some BIOSes scribble on: left alone
-;       00600..07BFF    stack, down from 7C00h, for us and for the BIOS
+;       00600..06FFF    stack, down from 7000h, for us and for the BIOS
 ;       07C00..07DFF    the sector, finished with
 ;       08000..09FFF    this file (16 sectors at most)
 ;       0A000..0AFFF    CRC-32 tables
 ;       0B000..0BBFF    memory map: 128 Multiboot2 entries of 24 bytes
-;       0BC00..0BC17    E820 buffer; at 0BC20 the disk address packet
+;       0BC00..0BC17    E820 buffer; at 0BC20 the disk address packet; from 0BC30 variables, zero at first
 ;       0BD00..0BDFF    VBE mode information
 ;       0BE00..0BFFF    VBE controller information
 ;       10000..17FFF    disk buffer: 64 sectors, inside one 64 KiB block
 ;       18000..1BFFF    Multiboot2 boot information, handed to the kernel
+;
+; What is written often, the stack above all, lies in pages without code: emulators notice each write to a page with code.
 
         cpu x64
         bits 16
         org 8000h
 
+section .bss nobits start=VARIABLES
+variables:
+section .text
+
 MEMORY_MAP              equ 0B000h
 MEMORY_MAP_ENTRIES      equ 128
 E820_BUFFER             equ 0BC00h
 DISK_PACKET             equ 0BC20h
+VARIABLES               equ 0BC30h
 VBE_MODE                equ 0BD00h
 VBE_CONTROLLER          equ 0BE00h
 CHECKSUM_TABLES         equ 0A000h
@@ -38,7 +45,7 @@ DISK_BUFFER             equ 10000h
 DISK_BUFFER_SECTORS     equ 64
 INFORMATION             equ 18000h
 LOW_MEMORY_TOP          equ 1C000h
-STACK_TOP               equ 7C00h
+STACK_TOP               equ 7000h
 SECTOR                  equ 512
 PAGE                    equ 4096
 
@@ -46,17 +53,17 @@ PAGE                    equ 4096
 
 magic:          db 'ERS2'
 entry:          jmp near real_mode_entry
-                db 1                    ; version of this table
+                db 2                    ; version of this table
 ; Offsets within a payload's description:
-PAYLOAD_LBA     equ 0
-PAYLOAD_BYTES   equ 4
-PAYLOAD_SECTORS equ 8
-PAYLOAD_ADDRESS equ 12
-PAYLOAD_CRC     equ 16
-kernel:         dd 0, 0, 0, 0, 0
-initramfs:      dd 0, 0, 0, 0, 0        ; no bytes: no initramfs; its address is chosen in memory.asm
+PAYLOAD_LBA      equ 0
+PAYLOAD_BYTES    equ 4                  ; as it is in the image: packed
+PAYLOAD_CRC      equ 8                  ; of those
+PAYLOAD_UNPACKED equ 12                 ; bytes
+PAYLOAD_ADDRESS  equ 16
+PAYLOAD_ROOM     equ 20                 ; bytes of memory from that address on: for unpacking, and for the kernel's .bss
+kernel:         dd 0, 0, 0, 0, 0, 0
+initramfs:      dd 0, 0, 0, 0, 0, 0     ; no bytes: no initramfs; its address is chosen in memory.asm
 kernel_entry:   dd 0                    ; physical
-kernel_end:     dd 0                    ; end of its .bss
 preferred_width:  dw 0                  ; 0: text mode
 preferred_height: dw 0
 preferred_depth:  dw 0                  ; what the kernel's header asks for; 32 and 24 are accepted whatever it says
@@ -73,6 +80,9 @@ real_mode_entry:
         mov es, ax
         mov ss, ax
         mov esp, STACK_TOP
+        mov di, variables
+        mov cx, variables_end - variables
+        rep stosb
         mov [boot_drive], dl
         call read_time_stamp
         o32 lgdt [gdt_register]
@@ -129,8 +139,13 @@ protected_mode_entry:
         call load_payload
         mov esi, initramfs
         call load_payload
-        call clear_kernel_bss
         call check_payloads
+        mov esi, kernel
+        call unpack_payload
+        jne kernel_damaged
+        mov esi, initramfs
+        call unpack_payload
+        jne initramfs_damaged
         call find_rsdp
         call choose_video_mode
         call set_video_mode             ; from here on nothing can fail, so nothing needs the text screen
@@ -145,42 +160,29 @@ protected_mode_entry:
         mov ebx, INFORMATION
         jmp [kernel_entry]
 
-; Fills what the image does not hold: from the last loaded byte to the end of .bss.
-clear_kernel_bss:
-        mov edi, [kernel + PAYLOAD_ADDRESS]
-        add edi, [kernel + PAYLOAD_BYTES]
-        mov ecx, [kernel_end]
-        sub ecx, edi
-        mov edx, ecx
-        xor eax, eax
-        shr ecx, 2
-        rep stosd
-        mov ecx, edx
-        and ecx, 3
-        rep stosb
-        ret
-
 check_payloads:
         call build_checksum_tables
         mov esi, kernel
         call checksum_payload
-        je .kernel_is_whole
-        call fail
-        db 'E22 kernel damaged', 0
-.kernel_is_whole:
+        jne kernel_damaged
         mov esi, initramfs
         call checksum_payload
-        je .return
+        jne initramfs_damaged
+        ret
+
+kernel_damaged:
+        call fail
+        db 'E22 kernel damaged', 0
+initramfs_damaged:
         call fail
         db 'E23 initramfs damaged', 0
-.return:
-        ret
 
 %include "bios.asm"
 %include "processor.asm"
 %include "memory.asm"
 %include "disk.asm"
 %include "checksum.asm"
+%include "unpack.asm"
 %include "acpi.asm"
 %include "video.asm"
 %include "information.asm"
@@ -200,12 +202,18 @@ DATA16          equ $ - gdt
 gdt_register:   dw $ - gdt - 1
                 dd gdt
 
-        align 8
-time_stamp:     dq 0
-has_time_stamp: db 0
-has_cpuid:      db 0
-boot_drive:     db 0
+section .bss
+        alignb 8
+time_stamp:     resq 1
+has_time_stamp: resb 1
+has_cpuid:      resb 1
+boot_drive:     resb 1
+variables_end:
+%if variables_end - variables > VBE_MODE - VARIABLES
+%error "the variables reach into the VBE mode information"
+%endif
 
+section .text
 %if $ - $$ > 16 * SECTOR
 %error "stage 2 is longer than the 16 sectors that the boot sector loads"
 %endif

@@ -46,6 +46,12 @@ choose_video_mode:
         push esi
         call consider_mode
         pop esi
+        mov eax, [preferred_width]      ; and height
+        cmp eax, [best_size]
+        jne .not_the_best
+        cmp byte [best_depth], 32
+        je .return                      ; there is no better one, and asking takes its time
+.not_the_best:
         add esi, 2
         dec ebp
         jnz .next
@@ -134,6 +140,8 @@ consider_mode:
         mov [video_mode], ecx
         mov [best_width], eax
         mov [best_height], edx
+        mov [best_size], ax
+        mov [best_size + 2], dx
         mov [best_depth], bl
         imul eax, edx
         mov [best_pixels], eax
@@ -167,13 +175,16 @@ set_video_mode:
 .return:
         ret
 
-        align 4
-video_mode:     dd 0
-best_pixels:    dd 0
-best_address:   dd 0
-best_pitch:     dd 0
-best_width:     dd 0
-best_height:    dd 0
-best_depth:     db 0
-screen:         db SCREEN_NONE
-best_masks:     times 6 db 0            ; (position, size) of red, green and blue
+section .bss
+        alignb 4
+video_mode:     resd 1
+best_pixels:    resd 1
+best_address:   resd 1
+best_pitch:     resd 1
+best_width:     resd 1
+best_height:    resd 1
+best_size:      resw 2                  ; both, as the table has what is preferred
+best_depth:     resb 1
+screen:         resb 1                  ; SCREEN_NONE at first
+best_masks:     resb 6                  ; (position, size) of red, green and blue
+section .text

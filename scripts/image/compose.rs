@@ -1,12 +1,13 @@
 //! Puts a raw image together: boot sector, stage 2, and the payload in the one partition.
 //!
-//! Layout: LBA 0 boot sector · LBA 1 stage 2 · LBA 2048 kernel, then initramfs, each from a sector's start · zeros to a
+//! Layout: LBA 0 boot sector · LBA 1 stage 2 · LBA 2048 kernel, then initramfs, both packed, each from a sector's start · zeros to a
 //! whole cylinder. Invariant: nothing but the inputs decides a byte, the disk signature included.
 
 use crate::Result;
 use crate::kernel_elf::FlatKernel;
 use crate::layout::{self, PARTITION_LBA, Payload, PayloadTable, SECTOR, STAGE2_LBA, STAGE2_SECTORS_MAX};
 use crate::mbr;
+use crate::pack::{self, Packed};
 
 pub struct Parts<'a> {
     pub sector: &'a [u8],
@@ -21,14 +22,16 @@ pub struct Parts<'a> {
 
 /// The whole image.
 pub fn image(parts: &Parts) -> Result<Vec<u8>> {
-    let kernel = payload(PARTITION_LBA, &parts.kernel.bytes, parts.kernel.load_address)?;
-    let initramfs = payload(PARTITION_LBA + kernel.sectors, parts.initramfs, 0)?;
-    let sectors = initramfs.lba.checked_add(initramfs.sectors).ok_or("the image exceeds 2 TiB")?;
+    let (packed_kernel, packed_initramfs) = (pack::pack(&parts.kernel.bytes)?, pack::pack(parts.initramfs)?);
+    let mut kernel = payload(PARTITION_LBA, &packed_kernel, parts.kernel.bytes.len())?;
+    kernel.address = parts.kernel.load_address;
+    kernel.room = kernel.room.max(parts.kernel.end - parts.kernel.load_address);
+    let initramfs = payload(PARTITION_LBA + kernel.sectors(), &packed_initramfs, parts.initramfs.len())?;
+    let sectors = initramfs.lba.checked_add(initramfs.sectors()).ok_or("the image exceeds 2 TiB")?;
     let table = PayloadTable {
         kernel,
         initramfs,
         kernel_entry: parts.kernel.entry,
-        kernel_end: parts.kernel.end,
         framebuffer: parts.kernel.framebuffer.filter(|_| !parts.text),
         command_line: parts.command_line.to_string(),
     };
@@ -49,18 +52,19 @@ pub fn image(parts: &Parts) -> Result<Vec<u8>> {
     for (lba, bytes) in [
         (0, &sector[..]),
         (STAGE2_LBA, &stage2),
-        (table.kernel.lba, &parts.kernel.bytes),
-        (table.initramfs.lba, parts.initramfs),
+        (table.kernel.lba, &packed_kernel.bytes),
+        (table.initramfs.lba, &packed_initramfs.bytes),
     ] {
         layout::put(&mut image, offset(lba)?, bytes);
     }
     Ok(image)
 }
 
-fn payload(lba: u32, bytes: &[u8], address: u32) -> Result<Payload> {
+fn payload(lba: u32, packed: &Packed, unpacked: usize) -> Result<Payload> {
     let number = |value| u32::try_from(value).map_err(|_| "kernel or initramfs exceeds 4 GiB".to_string());
-    let sectors = number(bytes.len().div_ceil(SECTOR))?;
-    Ok(Payload { lba, bytes: number(bytes.len())?, sectors, address, crc: crc32fast::hash(bytes) })
+    let crc = crc32fast::hash(&packed.bytes);
+    let (bytes, unpacked, room) = (number(packed.bytes.len())?, number(unpacked)?, number(packed.room)?);
+    Ok(Payload { lba, bytes, crc, unpacked, address: 0, room })
 }
 
 /// Where a sector starts in the image's bytes.
@@ -77,7 +81,13 @@ mod tests {
     fn kernel() -> FlatKernel {
         FlatKernel {
             load_address: 0x10_0000,
-            bytes: (0..1500).map(|index| (index % 251 + 1) as u8).collect(),
+            // Nothing that packing could shorten.
+            bytes: std::iter::successors(Some(1u32), |last| {
+                Some(last.wrapping_mul(1_664_525).wrapping_add(1_013_904_223))
+            })
+            .map(|number| (number >> 24) as u8 | 1)
+            .take(1500)
+            .collect(),
             end: 0x10_2000,
             entry: 0x10_0010,
             framebuffer: Some(Framebuffer { width: 1024, height: 768, depth: 32 }),
@@ -100,21 +110,23 @@ mod tests {
             "stage2.lba: 1",
             "stage2.state: ok",
             "kernel.lba: 2048",
-            "kernel.bytes: 1500",
+            "kernel.bytes: 1507",
             "kernel.sectors: 3",
+            "kernel.unpacked: 1500",
             "kernel.address: 0x100000",
+            "kernel.room: 8192",
             "kernel.entry: 0x100010",
-            "kernel.end: 0x102000",
             "kernel.state: ok",
             "initramfs.lba: 2051",
-            "initramfs.bytes: 7",
+            "initramfs.bytes: 8",
+            "initramfs.unpacked: 7",
             "initramfs.state: ok",
             "framebuffer: 1024x768x32",
             "command_line: a=b",
         ] {
             assert!(text.lines().any(|found| found == line), "no {line:?} in\n{text}");
         }
-        assert_eq!(&image[2051 * SECTOR..2051 * SECTOR + 7], b"archive");
+        assert_eq!(&image[2051 * SECTOR + 1..2051 * SECTOR + 8], b"archive");
         image[2048 * SECTOR + 700] ^= 1;
         image[SECTOR + 2000] ^= 0x80;
         let text = layout::describe(&image).unwrap();

@@ -3,7 +3,7 @@
 //! This is the host's side of the contract with `asm/loader/sector.asm` and `asm/loader/stage2.asm`; a test assembles
 //! both and compares. All numbers are little-endian.
 
-use crate::Result;
+use crate::{Result, pack};
 
 pub const SECTOR: usize = 512;
 
@@ -18,16 +18,15 @@ pub const BOOT_SIGNATURE_AT: usize = 510;
 pub const STAGE2_LBA: u32 = 1;
 pub const STAGE2_SECTORS_MAX: usize = 16;
 pub const STAGE2_MAGIC: [u8; 4] = *b"ERS2";
-pub const TABLE_VERSION: u8 = 1;
+pub const TABLE_VERSION: u8 = 2;
 pub const TABLE_BYTES: usize = COMMAND_LINE_AT + COMMAND_LINE_BYTES;
 const VERSION_AT: usize = 7;
 const KERNEL_AT: usize = 8;
-const INITRAMFS_AT: usize = 28;
-const KERNEL_ENTRY_AT: usize = 48;
-const KERNEL_END_AT: usize = 52;
-const FRAMEBUFFER_AT: usize = 56;
-const COMMAND_LINE_LENGTH_AT: usize = 62;
-const COMMAND_LINE_AT: usize = 64;
+const INITRAMFS_AT: usize = 32;
+const KERNEL_ENTRY_AT: usize = 56;
+const FRAMEBUFFER_AT: usize = 60;
+const COMMAND_LINE_LENGTH_AT: usize = 66;
+const COMMAND_LINE_AT: usize = 68;
 const COMMAND_LINE_BYTES: usize = 1024;
 /// What fits with its terminating NUL.
 pub const COMMAND_LINE_MAX: usize = COMMAND_LINE_BYTES - 1;
@@ -39,11 +38,22 @@ pub const PARTITION_LBA: u32 = 2048;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Payload {
     pub lba: u32,
+    /// In the image, packed.
     pub bytes: u32,
-    pub sectors: u32,
+    /// Of those.
+    pub crc: u32,
+    pub unpacked: u32,
     /// 0 for the initramfs: stage 2 chooses.
     pub address: u32,
-    pub crc: u32,
+    /// Bytes of memory from there on: for unpacking, and for the kernel's .bss.
+    pub room: u32,
+}
+
+impl Payload {
+    /// Sectors in the image.
+    pub fn sectors(&self) -> u32 {
+        self.bytes.div_ceil(512)
+    }
 }
 
 /// Size and depth of the framebuffer that the kernel asks for.
@@ -60,8 +70,6 @@ pub struct PayloadTable {
     pub kernel: Payload,
     pub initramfs: Payload,
     pub kernel_entry: u32,
-    /// Physical address behind the kernel's .bss.
-    pub kernel_end: u32,
     /// None: text mode.
     pub framebuffer: Option<Framebuffer>,
     pub command_line: String,
@@ -78,7 +86,6 @@ impl PayloadTable {
         put_payload(stage2, KERNEL_AT, &self.kernel);
         put_payload(stage2, INITRAMFS_AT, &self.initramfs);
         put(stage2, KERNEL_ENTRY_AT, &self.kernel_entry.to_le_bytes());
-        put(stage2, KERNEL_END_AT, &self.kernel_end.to_le_bytes());
         let size = self.framebuffer.map_or([0; 3], |wanted| [wanted.width, wanted.height, wanted.depth]);
         for (index, number) in size.iter().enumerate() {
             put(stage2, FRAMEBUFFER_AT + 2 * index, &number.to_le_bytes());
@@ -99,7 +106,6 @@ impl PayloadTable {
             kernel: get_payload(stage2, KERNEL_AT),
             initramfs: get_payload(stage2, INITRAMFS_AT),
             kernel_entry: get_u32(stage2, KERNEL_ENTRY_AT),
-            kernel_end: get_u32(stage2, KERNEL_END_AT),
             framebuffer: (width != 0).then_some(Framebuffer { width, height, depth }),
             command_line: String::from_utf8_lossy(&stage2[COMMAND_LINE_AT..COMMAND_LINE_AT + length]).into_owned(),
         })
@@ -124,7 +130,8 @@ pub fn describe(image: &[u8]) -> Result<String> {
     }
     let sectors = u32::from(get_u16(boot_sector, STAGE2_SECTORS_AT));
     let crc = get_u32(boot_sector, STAGE2_CRC_AT);
-    let stage2 = Payload { lba: STAGE2_LBA, bytes: sectors * 512, sectors, address: 0x8000, crc };
+    let bytes = sectors * 512;
+    let stage2 = Payload { lba: STAGE2_LBA, bytes, crc, unpacked: bytes, address: 0x8000, room: bytes };
     let table = PayloadTable::load(image.get(SECTOR..).unwrap_or_default())?;
 
     let mut lines = Vec::new();
@@ -132,9 +139,11 @@ pub fn describe(image: &[u8]) -> Result<String> {
         lines.extend([
             format!("{name}.lba: {}", payload.lba),
             format!("{name}.bytes: {}", payload.bytes),
-            format!("{name}.sectors: {}", payload.sectors),
-            format!("{name}.address: {:#x}", payload.address),
+            format!("{name}.sectors: {}", payload.sectors()),
             format!("{name}.crc: {:#010x}", payload.crc),
+            format!("{name}.unpacked: {}", payload.unpacked),
+            format!("{name}.address: {:#x}", payload.address),
+            format!("{name}.room: {}", payload.room),
             format!("{name}.state: {}", state(image, payload)),
         ]);
     }
@@ -143,7 +152,6 @@ pub fn describe(image: &[u8]) -> Result<String> {
         .map_or("text".to_string(), |Framebuffer { width, height, depth }| format!("{width}x{height}x{depth}"));
     lines.extend([
         format!("kernel.entry: {:#x}", table.kernel_entry),
-        format!("kernel.end: {:#x}", table.kernel_end),
         format!("framebuffer: {framebuffer}"),
         format!("command_line: {}", table.command_line),
     ]);
@@ -159,22 +167,29 @@ fn state(image: &[u8], payload: &Payload) -> &'static str {
         .and_then(|lba| image.get(lba.checked_mul(SECTOR)?..))
         .and_then(|rest| rest.get(..usize::try_from(payload.bytes).ok()?));
     match bytes {
-        Some(bytes) if crc32fast::hash(bytes) == payload.crc => "ok",
-        Some(_) => "damaged",
+        Some(bytes) if crc32fast::hash(bytes) != payload.crc => "damaged",
+        Some(bytes) if !unpacks(bytes, payload) => "not as packed",
+        Some(_) => "ok",
         None => "truncated",
     }
 }
 
+/// Stage 2 itself is not packed.
+fn unpacks(bytes: &[u8], payload: &Payload) -> bool {
+    payload.lba == STAGE2_LBA || pack::unpack(bytes, payload.unpacked as usize).is_ok()
+}
+
 fn put_payload(bytes: &mut [u8], at: usize, payload: &Payload) {
-    let fields = [payload.lba, payload.bytes, payload.sectors, payload.address, payload.crc];
+    let Payload { lba, bytes: length, crc, unpacked, address, room } = *payload;
+    let fields = [lba, length, crc, unpacked, address, room];
     for (index, field) in fields.iter().enumerate() {
         put(bytes, at + 4 * index, &field.to_le_bytes());
     }
 }
 
 fn get_payload(bytes: &[u8], at: usize) -> Payload {
-    let [lba, length, sectors, address, crc] = [0, 4, 8, 12, 16].map(|offset| get_u32(bytes, at + offset));
-    Payload { lba, bytes: length, sectors, address, crc }
+    let [lba, length, crc, unpacked, address, room] = [0, 4, 8, 12, 16, 20].map(|offset| get_u32(bytes, at + offset));
+    Payload { lba, bytes: length, crc, unpacked, address, room }
 }
 
 /// Overwrites `bytes` from `at`. The caller has checked that the field lies inside.
@@ -252,7 +267,6 @@ pub mod tests {
         assert_eq!(offset("kernel"), KERNEL_AT);
         assert_eq!(offset("initramfs"), INITRAMFS_AT);
         assert_eq!(offset("kernel_entry"), KERNEL_ENTRY_AT);
-        assert_eq!(offset("kernel_end"), KERNEL_END_AT);
         assert_eq!(offset("preferred_width"), FRAMEBUFFER_AT);
         assert_eq!(offset("preferred_height"), FRAMEBUFFER_AT + 2);
         assert_eq!(offset("preferred_depth"), FRAMEBUFFER_AT + 4);

@@ -10,6 +10,7 @@ mod kernel_elf;
 mod layout;
 mod mbr;
 mod multiboot_header;
+mod pack;
 mod symbols;
 
 use std::ffi::OsString;
@@ -66,13 +67,15 @@ fn raw(options: &[OsString]) -> Result<String> {
         text: options.text,
     })?;
     write(&options.output, &image)?;
+    let table = layout::PayloadTable::load(&image[layout::SECTOR..])?;
     Ok(format!(
-        "{}: {} bytes: kernel {} in the file, {} in memory, initramfs {}",
+        "{}: kernel {} bytes, packed {}, in memory {}; initramfs {} bytes, packed {}",
         options.output.display(),
-        image.len(),
-        kernel.bytes.len(),
-        kernel.end - kernel.load_address,
-        initramfs.len()
+        table.kernel.unpacked,
+        table.kernel.bytes,
+        table.kernel.room,
+        table.initramfs.unpacked,
+        table.initramfs.bytes,
     ))
 }
 
