@@ -24,16 +24,18 @@ install -m 644 build/kernel.elf "$work/root/boot/kernel.elf"
 install -m 644 build/initramfs.cpio "$work/root/boot/initramfs.cpio"
 sed "s|@ARGUMENTS@|$arguments|" grub/grub.cfg >"$work/root/boot/grub/grub.cfg"
 find "$work/root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
-# grub-mkrescue makes the EFI partition with mformat, which draws a serial number by lot unless it is given one.
+# grub-mkrescue makes the EFI partition with mformat, which draws a serial number by lot unless it is given one; and as large as a
+# floppy disk of 2880 KiB, of which 720 are more than enough.
 cat >"$work/bin/mformat" <<SCRIPT
-#!/bin/sh
-exec $(command -v mformat) -N 45524553 "\$@"
+#!/bin/bash
+exec $(command -v mformat) -N 45524553 "\${@/#2880/720}"
 SCRIPT
 chmod 755 "$work/bin/mformat"
 echo "iso: composing $output"
 # Only what grub.cfg uses, and what GRUB itself loads to find it; it complains of each kind of partition table that is left out.
+# Not packed: to unpack them takes GRUB longer than to read them.
 if ! TMPDIR=$work/tmp PATH=$work/bin:$PATH grub-mkrescue --output="$work/os.iso" \
-    --locales= --fonts= --themes= --compress=xz \
+    --locales= --fonts= --themes= --compress=no \
     --install-modules="multiboot2 normal all_video part_msdos part_gpt part_apple part_acorn part_amiga part_bsd part_dfly part_dvh part_plan part_sun part_sunpc iso9660 fat keystatus test echo configfile" \
     --modules= "$work/root" -- -volid ERES \
     -volume_date all_file_dates "=$SOURCE_DATE_EPOCH" -volume_date uuid 2026010100000000 \
