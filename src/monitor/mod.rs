@@ -113,6 +113,7 @@ fn prompt(
     loop {
         let (columns, _) = terminal.size();
         editor.begin(columns, &mut |bytes| terminal.write(bytes));
+        boot::note_prompt();
         let event = loop {
             let byte = terminal.read();
             let event = editor.push(byte, &mut |bytes| terminal.write(bytes), &mut Names);

@@ -1,7 +1,8 @@
-//! How long booting takes: seconds from QEMU's start, by wall clock, beside a boot sector that greets at once; then
-//! instructions from the kernel's entry to `ready`, which do not depend on the host; then sizes.
+//! How long booting takes, by every door: seconds from QEMU's start to the kernel's first line, to ready and to the prompt, by
+//! wall clock, beside a boot sector that greets at once and beside a Linux that comes to a shell; the instructions that all
+//! that takes, which do not depend on the host; then sizes.
 //!
-//! `scripts/bench.sh` runs it. The cases take turns, so that whatever disturbs the host disturbs them all.
+//! `scripts/bench.sh boot` runs it. The cases take turns, so that whatever disturbs the host disturbs them all.
 
 #[path = "../machine/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the harness serves the machine tests first; a bench needs a part of it")]
@@ -13,12 +14,31 @@ use std::{env, fs};
 
 const DEFAULT_RUNS: usize = 7;
 
-/// The floor: what QEMU and its BIOS take before anybody's code runs, and one line.
+/// The floor: what QEMU and its BIOS take before anybody's code runs, and two lines. The second tells the time-stamp counter.
 const BARE_SECTOR: &str = r#"
 bits 16
+cpu x64
 org 0x7c00
         xor ax, ax
         mov ds, ax
+        mov es, ax
+        cld
+        rdtsc
+        mov [ticks], eax
+        mov [ticks + 4], edx
+        mov di, digits
+        mov si, ticks + 7
+        mov cx, 8
+.byte:  std
+        lodsb
+        cld
+        mov ah, al
+        shr al, 4
+        call digit
+        mov al, ah
+        and al, 15
+        call digit
+        loop .byte
         mov si, text
         mov dx, 0x3f8
 .next:  lodsb
@@ -27,59 +47,115 @@ org 0x7c00
         jnz .next
 .stop:  hlt
         jmp .stop
-text:   db "Eres OS would be here", 10, "ready", 10, 0
+digit:  cmp al, 10
+        sbb al, 0x69
+        das
+        stosb
+        ret
+ticks:  dq 0
+text:   db "Eres OS would be here", 10, "ready", 10, "counter: "
+digits: times 16 db 0
+        db 10, "$ ", 0
         times 510-($-$$) db 0
         dw 0xaa55
 "#;
+
+/// What Linux needs for its initramfs beside QEMU's default of 128 MiB.
+const LINUX_MEMORY_MIB: u32 = 512;
 
 /// One way to boot, measured again and again.
 struct Case {
     name: &'static str,
     setup: fn() -> Setup,
+    milestones: Milestones,
     runs: usize,
     first_line: Vec<Duration>,
     ready: Vec<Duration>,
+    prompt: Vec<Duration>,
+}
+
+/// What to wait for.
+enum Milestones {
+    /// Eres's own lines, and its prompt.
+    Eres { prompt: &'static str },
+    /// A prompt that is all there is to see.
+    Prompt(&'static str),
 }
 
 impl Case {
-    fn new(name: &'static str, runs: usize, setup: fn() -> Setup) -> Self {
-        Self { name, setup, runs, first_line: Vec::new(), ready: Vec::new() }
+    fn new(name: &'static str, runs: usize, milestones: Milestones, setup: fn() -> Setup) -> Self {
+        Self { name, setup, milestones, runs, first_line: Vec::new(), ready: Vec::new(), prompt: Vec::new() }
+    }
+
+    fn eres(name: &'static str, runs: usize, setup: fn() -> Setup) -> Self {
+        Self::new(name, runs, Milestones::Eres { prompt: "eres> " }, setup)
     }
 
     fn measure(&mut self) {
         let mut machine = (self.setup)().boot();
-        self.first_line.push(machine.expect_line("Eres OS ").arrived);
-        self.ready.push(expect_ready(&mut machine));
+        let prompt = match self.milestones {
+            Milestones::Eres { prompt } => {
+                self.first_line.push(machine.expect_line("Eres OS ").arrived);
+                self.ready.push(expect_ready(&mut machine));
+                prompt
+            }
+            Milestones::Prompt(prompt) => prompt,
+        };
+        self.prompt.push(machine.expect_prompt(prompt));
+    }
+
+    /// Millions of instructions from power-on to the prompt. With `-icount shift=0` QEMU's clocks advance by one nanosecond an
+    /// instruction, the time-stamp counter among them, so whoever reads that counts instructions, waits included.
+    fn million_instructions(&self) -> Option<f64> {
+        let mut machine = (self.setup)().cpu("max").argument("-icount").argument("shift=0,sleep=off").boot();
+        let prompt = match self.milestones {
+            Milestones::Eres { prompt } | Milestones::Prompt(prompt) => prompt,
+        };
+        machine.expect_prompt(prompt);
+        if let Some(line) = machine.line("counter: ") {
+            let ticks = u64::from_str_radix(line.split_once("counter: ")?.1.trim(), 16).ok()?;
+            return Some(ticks as f64 / 1e6);
+        }
+        machine.send_serial("boot\r");
+        Some(milliseconds(&machine.expect_line("times ").text).iter().sum())
     }
 }
 
 fn main() {
     // `cargo test --all-targets` runs benches too, without this word, and only wants to know that they start.
-    if !env::args().any(|word| word == "--bench") {
+    let words: Vec<String> = env::args().collect();
+    if !words.iter().any(|word| word == "--bench") {
         return;
     }
-    let runs = runs_wanted();
-    let mut cases = [
-        Case::new("bare sector", runs, || Machine::sector(BARE_SECTOR)),
-        Case::new("raw, BIOS", runs, Machine::raw),
-        Case::new("ISO, BIOS", runs, Machine::iso),
-        Case::new("ISO, UEFI", runs.div_ceil(3), || Machine::iso().uefi()),
+    let value = words.iter().position(|word| word == "--runs").and_then(|at| words.get(at + 1)?.parse().ok());
+    let runs: usize = value.unwrap_or(DEFAULT_RUNS).max(1);
+    let few = runs.div_ceil(3);
+    let mut cases = vec![
+        Case::new("bare sector", runs, Milestones::Eres { prompt: "$ " }, || Machine::sector(BARE_SECTOR)),
+        Case::eres("raw, BIOS", runs, Machine::raw),
+        Case::eres("ISO, BIOS", runs, Machine::iso),
+        Case::eres("ISO, UEFI", few, || Machine::iso().uefi()),
     ];
+    if words.iter().any(|word| word == "--linux") {
+        cases.push(Case::new("Linux, -kernel", few, Milestones::Prompt("/ # "), linux));
+    }
     for round in 0..runs {
         cases.iter_mut().filter(|case| round < case.runs).for_each(Case::measure);
     }
     print_times(&cases);
-    print_instructions();
+    print_parts();
     print_memory();
     print_processors();
     print_sizes();
 }
 
-/// `--runs N` on the command line; Cargo adds words of its own.
-fn runs_wanted() -> usize {
-    let words: Vec<String> = env::args().collect();
-    let value = words.iter().position(|word| word == "--runs").and_then(|at| words.get(at + 1)?.parse().ok());
-    value.unwrap_or(DEFAULT_RUNS).max(1)
+/// Debian's kernel for clouds and a busybox, to a shell on the serial port.
+fn linux() -> Setup {
+    let [kernel, initramfs] = ["build/linux/boot/vmlinuz", "build/linux/boot/initramfs.cpio"]
+        .map(|file| image_path(file, "scripts/linux.sh boot").display().to_string());
+    let setup = Machine::raw().memory_mib(LINUX_MEMORY_MIB);
+    let setup = setup.argument("-kernel").argument(&kernel).argument("-initrd").argument(&initramfs);
+    setup.argument("-append").argument("console=ttyS0 quiet")
 }
 
 fn expect_ready(machine: &mut Machine) -> Duration {
@@ -87,27 +163,36 @@ fn expect_ready(machine: &mut Machine) -> Duration {
 }
 
 fn print_times(cases: &[Case]) {
-    let floor = median(&cases[0].ready);
-    println!("\nSeconds from QEMU's start: median (least to most)\n");
-    println!("{:<12} {:>4}  {:<24} {:<24} {:>7}", "", "runs", "to the first line", "to ready", "x bare");
+    let bare = median(&cases[0].prompt);
+    let linux = cases.iter().find(|case| matches!(case.milestones, Milestones::Prompt(_)));
+    println!("\nSeconds from QEMU's start, median (least to most); millions of instructions to the prompt\n");
+    println!(
+        "{:<14} {:>4}  {:<22} {:<22} {:<22} {:>7} {:>8} {:>8}",
+        "", "runs", "to the first line", "to ready", "to the prompt", "x bare", "/ Linux", "million"
+    );
     for case in cases {
-        let ratio = median(&case.ready) / floor;
-        let (first_line, ready) = (spread(&case.first_line), spread(&case.ready));
-        println!("{:<12} {:>4}  {first_line:<24} {ready:<24} {ratio:>7.1}", case.name, case.ready.len());
+        let prompt = median(&case.prompt);
+        let [first_line, ready, to_prompt] = [&case.first_line, &case.ready, &case.prompt].map(|times| spread(times));
+        let of_linux = linux.map_or("-".to_string(), |linux| format!("1/{:.1}", median(&linux.prompt) / prompt));
+        let instructions = case.million_instructions().map_or("-".to_string(), |million| format!("{million:.1}"));
+        println!(
+            "{:<14} {:>4}  {first_line:<22} {ready:<22} {to_prompt:<22} {:>7.1} {of_linux:>8} {instructions:>8}",
+            case.name,
+            case.prompt.len(),
+            prompt / bare,
+        );
     }
 }
 
-/// With `-icount shift=0` QEMU's clocks advance by one nanosecond an instruction, the time stamp counter among them, so
-/// the kernel's own account of its time counts its instructions, waits included.
-fn print_instructions() {
-    println!("\nInstructions from the kernel's entry to ready, by its `time:` line under -icount shift=0\n");
+/// Of the same instructions, which part takes how many.
+fn print_parts() {
+    println!("\nMillions of instructions by part, as the monitor's `boot` tells them\n");
     for (name, setup) in [("raw, BIOS", Machine::raw()), ("ISO, BIOS", Machine::iso())] {
         let mut machine = setup.cpu("max").argument("-icount").argument("shift=0,sleep=off").boot();
-        expect_ready(&mut machine);
-        match machine.line("time: ").as_deref().and_then(kernel_milliseconds) {
-            Some(milliseconds) => println!("{name:<12} {:>8.1} million", milliseconds),
-            None => println!("{name:<12} the kernel tells no time"),
-        }
+        machine.expect_prompt("eres> ");
+        machine.send_serial("boot\r");
+        let line = machine.expect_line("times ").text;
+        println!("{name:<14} {}", line.trim_start_matches("times").trim().replace(" ms", ""));
     }
 }
 
@@ -118,12 +203,7 @@ fn print_memory() {
         let setup = Machine::raw().cpu("max").memory_mib(memory_mib);
         let mut machine = setup.argument("-icount").argument("shift=0,sleep=off").boot();
         expect_ready(&mut machine);
-        let milliseconds = machine.line("time: ").as_deref().and_then(kernel_milliseconds).unwrap_or(f64::NAN);
-        let used = machine.line("in use: ").unwrap_or_default();
-        println!(
-            "{memory_mib:>6} MiB {milliseconds:>8.1} million, {}",
-            used.split_once("in use: ").map_or("", |(_, used)| used)
-        );
+        println!("{memory_mib:>6} MiB {:>8.1} million, {}", kernel_milliseconds(&machine), memory_in_use(&machine));
     }
 }
 
@@ -133,18 +213,34 @@ fn print_processors() {
     for count in [1, 2, 4, 8, 16, 32] {
         let mut machine = Machine::raw().cpus(count).boot();
         expect_ready(&mut machine);
-        let milliseconds = machine.line("time: ").as_deref().and_then(kernel_milliseconds).unwrap_or(f64::NAN);
-        let used = machine.line("in use: ").unwrap_or_default();
-        println!(
-            "{count:>6} CPUs {milliseconds:>7.1} ms, {}",
-            used.split_once("in use: ").map_or("", |(_, used)| used)
-        );
+        println!("{count:>6} CPUs {:>7.1} ms, {}", kernel_milliseconds(&machine), memory_in_use(&machine));
     }
 }
 
-/// The number in `time: firmware and loader 123.4 ms, kernel 1.2 ms`; a millisecond is a million instructions.
-fn kernel_milliseconds(line: &str) -> Option<f64> {
-    line.split_once("kernel ")?.1.split_once(" ms")?.0.parse().ok()
+/// The last number in `time: firmware 8.3 ms, loader 1.9 ms, kernel 3.4 ms, TSC 1000 MHz`; a millisecond is a million instructions.
+fn kernel_milliseconds(machine: &Machine) -> f64 {
+    let line = machine.line("time: ").unwrap_or_default();
+    milliseconds(&line).last().copied().unwrap_or(f64::NAN)
+}
+
+fn memory_in_use(machine: &Machine) -> String {
+    let line = machine.line("in use: ").unwrap_or_default();
+    line.split_once("in use: ").map_or(String::new(), |(_, used)| used.to_string())
+}
+
+/// Every number that stands before ` ms`, or, in milliseconds, before ` us` or ` s`.
+fn milliseconds(line: &str) -> Vec<f64> {
+    let words: Vec<&str> = line.split([' ', ',']).collect();
+    let number = |pair: &[&str]| -> Option<f64> {
+        let scale = match pair[1] {
+            "us" => 1e-3,
+            "ms" => 1.0,
+            "s" => 1e3,
+            _ => return None,
+        };
+        Some(pair[0].parse::<f64>().ok()? * scale)
+    };
+    words.windows(2).filter_map(number).collect()
 }
 
 fn print_sizes() {
@@ -159,11 +255,14 @@ fn print_sizes() {
     ];
     for (name, file, script) in files {
         let size = fs::metadata(image_path(file, script)).map(|metadata| metadata.len());
-        println!("{name:<12} {:>10}", size.unwrap_or_else(|error| panic!("{file}: {error}")));
+        println!("{name:<14} {:>10}", size.unwrap_or_else(|error| panic!("{file}: {error}")));
     }
 }
 
 fn spread(times: &[Duration]) -> String {
+    if times.is_empty() {
+        return "-".to_string();
+    }
     let seconds = |time: Option<&Duration>| time.map_or(f64::NAN, Duration::as_secs_f64);
     let (least, most) = (seconds(times.iter().min()), seconds(times.iter().max()));
     format!("{:.3} ({least:.3} to {most:.3})", median(times))

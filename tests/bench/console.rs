@@ -73,8 +73,8 @@ fn eres(options: &[&str], serial: bool) -> f64 {
 
 /// Lines in a second on Linux's console, whose report comes by the serial port.
 fn linux() -> f64 {
-    let [kernel, initramfs] =
-        ["build/linux/vmlinuz", "build/linux/initramfs.cpio"].map(|file| image_path(file, "scripts/linux.sh"));
+    let [kernel, initramfs] = ["build/linux/console/vmlinuz", "build/linux/console/initramfs.cpio"]
+        .map(|file| image_path(file, "scripts/linux.sh console"));
     let setup = Machine::raw().memory_mib(LINUX_MEMORY_MIB);
     let setup = setup.argument("-kernel").argument(&kernel.display().to_string());
     let setup = setup.argument("-initrd").argument(&initramfs.display().to_string());

@@ -157,11 +157,12 @@ impl Machine {
         }
     }
 
-    /// Waits until the serial line stands still after `text`, as after a prompt.
+    /// Waits until the serial line stands still after `text`, as after a prompt; answers when that came, from the emulator's start.
     #[track_caller]
-    pub fn expect_prompt(&mut self, text: &str) {
-        if let Err(miss) = self.serial.wait_for_prompt(text, PATIENCE) {
-            self.fail(&format!("a serial prompt {text:?}"), miss);
+    pub fn expect_prompt(&mut self, text: &str) -> Duration {
+        match self.serial.wait_for_prompt(text, PATIENCE) {
+            Ok(arrived) => arrived,
+            Err(miss) => self.fail(&format!("a serial prompt {text:?}"), miss),
         }
     }
 

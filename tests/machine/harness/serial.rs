@@ -29,6 +29,8 @@ pub enum Miss {
 struct State {
     lines: Vec<Line>,
     unfinished: Vec<u8>,
+    /// When the last of `unfinished` came.
+    last_arrived: Duration,
     bytes_seen: usize,
     closed: bool,
 }
@@ -108,9 +110,9 @@ impl Transcript {
         })
     }
 
-    /// Waits until the last, unfinished line contains `text`, as a prompt does.
-    pub fn wait_for_prompt(&self, text: &str, limit: Duration) -> Result<(), Miss> {
-        self.wait(limit, |state| printable(&state.unfinished).contains(text).then_some(()))
+    /// Waits until the last, unfinished line contains `text`, as a prompt does; answers when its last byte came, or one behind it.
+    pub fn wait_for_prompt(&self, text: &str, limit: Duration) -> Result<Duration, Miss> {
+        self.wait(limit, |state| printable(&state.unfinished).contains(text).then_some(state.last_arrived))
     }
 
     /// Whether nothing at all arrives for `period`, from an emulator that runs.
@@ -154,6 +156,7 @@ impl Transcript {
         let arrived = self.started.elapsed();
         let mut state = self.state();
         state.bytes_seen += bytes.len();
+        state.last_arrived = arrived;
         for &byte in bytes {
             if byte == b'\n' {
                 let text = printable(&std::mem::take(&mut state.unfinished));
