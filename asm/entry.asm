@@ -1,7 +1,8 @@
-; The one entry of the kernel: Multiboot2 header, checks, early page tables, switch to long mode, call of kernel_main.
+; The entry of the kernel: Multiboot2 header and PVH note, checks, early page tables, switch to long mode, call of kernel_main.
 ;
 ; Entered as Multiboot2 specification 2.0 section 3.3 says: 32-bit protected mode, paging and interrupts off, EAX = magic,
 ; EBX = physical address of the boot information. CR0, CR4 and EFER differ from loader to loader, so all are written whole.
+; PVH (Xen, docs/misc/pvh.pandoc) enters in the same state at a place of its own, and has a magic number in its information only.
 ;
 ; The page tables built here already keep writable and executable apart (where the CPU has NX): by the time Rust runs,
 ;   ffff800000000000 maps the first 4 GiB of physical memory, not executable, writable but for code and constants (direct map),
@@ -49,19 +50,33 @@ align 8
 header_end:
 
 ; ---------------------------------------------------------------------------------------------------------------------
+; The note that names the PVH entry (Xen, public/elfnote.h: XEN_ELFNOTE_PHYS32_ENTRY).
+section .note.Xen note alloc noexec nowrite align=4
+    dd 4, 8, 18
+    db 'Xen', 0
+    dq pvh_start
+
+; ---------------------------------------------------------------------------------------------------------------------
 section .boot.text progbits alloc exec nowrite align=16
 bits 32
+global pvh_start
+pvh_start:
+    cli
+    mov esp, PHYSICAL(low_stack_top)
+    xor edi, edi                    ; no magic: the information has its own
+    jmp started
 global _start
 _start:
     cli
-    cld
     mov esp, PHYSICAL(low_stack_top)
     mov edi, eax                    ; the loader's magic
-    mov esi, ebx                    ; the boot information, kept for kernel_main
-
     cmp edi, MULTIBOOT2_LOADER_MAGIC
     mov ebp, message_not_multiboot2
     jne fail
+started:
+    cld
+    mov esi, ebx                    ; the boot information, kept for kernel_main
+    mov [PHYSICAL(protocol)], edi
 
     ; A 64-bit CPU? SDM volume 1 section 20.1 (EFLAGS.ID), volume 2 CPUID leaf 80000001h EDX bit 29.
     mov ebp, message_not_64_bit
@@ -251,8 +266,9 @@ entry_high:
     jb .boot_page
     mov rax, cr3
     mov cr3, rax
-    mov edi, ebp                    ; kernel_main(information: u32, entry_tsc: u64)
+    mov edi, ebp                    ; kernel_main(information: u32, entry_tsc: u64, protocol: u32)
     mov rsi, [rel entry_tsc]
+    mov edx, [rel protocol]
     xor ebp, ebp                    ; ends the chain of frame pointers
     call kernel_main
 .stop:
@@ -295,6 +311,7 @@ global pd_window
 pd_window:   resb 4096
 nx_high:     resd 1
 serial_patience: resd 1
+protocol:    resd 1                 ; the loader's magic, 0 for PVH
 alignb 8
 entry_tsc:   resq 1
 alignb 16

@@ -19,6 +19,7 @@ scripts/kernel.sh selftest debug
 echo "test: reproducibility"
 scripts/reproduce.sh
 scripts/fuzz.sh boot_info 10
+scripts/fuzz.sh pvh 5
 scripts/fuzz.sh acpi 10
 scripts/fuzz.sh smbios 5
 scripts/fuzz.sh pci 10

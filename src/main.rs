@@ -34,18 +34,18 @@ use logic::sync::wait_queue::WaitQueue;
 const IDLE_THREAD_BYTES: usize = 16 * 1024;
 const NO_FIRST_THREAD: &str = "E38 there is not enough memory for the first thread";
 
-/// Physical address of the boot information and the time-stamp counter at the entry, both from `asm/entry.asm`.
+/// Physical address of the boot information, the time-stamp counter at the entry, and which entry it was, all from `asm/entry.asm`.
 #[allow(unsafe_code, reason = "the one symbol that the assembly calls")]
 #[unsafe(no_mangle)]
-extern "C" fn kernel_main(information: u32, entry_tsc: u64) -> ! {
+extern "C" fn kernel_main(information: u32, entry_tsc: u64, protocol: boot::Protocol) -> ! {
     hw::startup::boot_cpu();
     hw::clock::begin(entry_tsc);
     console::start();
     log::info!("Eres OS {} (x86_64)", env!("CARGO_PKG_VERSION"));
 
-    let info = match boot::information(information, entry_tsc) {
+    let info = match boot::information(protocol, information, entry_tsc) {
         Ok(info) => info,
-        Err(error) => stop(boot::display(information), &error),
+        Err(error) => stop(boot::display(protocol, information), &error),
     };
     provoke::early_as_asked(info);
     // Before free memory is given out: some firmware leaves its tables there.

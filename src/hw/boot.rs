@@ -1,21 +1,31 @@
 //! The boot information where the loader left it, handed to `logic::boot` once.
 
 use super::lock::Panicking;
-use super::{KERNEL_BASE, direct};
+use super::{EARLY_DIRECT_MAP_SIZE, KERNEL_BASE, direct};
 use core::ops::Range;
 use core::slice;
 use core::sync::atomic::{AtomicU32, Ordering};
+use logic::boot::pvh::{self, PhysicalMemory};
 use logic::boot::tags::{ALIGNMENT, ChainError};
 use logic::boot::{BootError, BootInfo, display_alone, parse};
 use logic::display::Display;
 use spin::Once;
 use x86_64::PhysAddr;
 
+/// How the entry of `asm/entry.asm` was called: its own magic number, or 0 for PVH.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Protocol(u32);
+
+impl Protocol {
+    const PVH: Self = Self(0);
+}
+
 /// The largest information structure that is believed; GRUB's are a few KiB.
 const MAX_SIZE: u32 = 1 << 20;
 
 static INFORMATION: Once<BootInfo> = Once::new();
-/// Where the structure is; 0 before anybody has asked for it.
+/// Where the structure is, if it is of tags; 0 before anybody has asked for it.
 static ADDRESS: AtomicU32 = AtomicU32::new(0);
 
 unsafe extern "C" {
@@ -32,9 +42,29 @@ unsafe extern "C" {
 ///
 /// # Errors
 /// Those of [`parse`], and of an address at which no structure can be.
-pub fn information(address: u32, entry_tsc: u64) -> Result<&'static BootInfo, BootError> {
+pub fn information(protocol: Protocol, address: u32, entry_tsc: u64) -> Result<&'static BootInfo, BootError> {
+    if protocol == Protocol::PVH {
+        return INFORMATION.try_call_once(|| pvh::parse(&EarlyMemory, address.into(), kernel(), entry_tsc));
+    }
     ADDRESS.store(address, Ordering::Relaxed);
     INFORMATION.try_call_once(|| parse(structure(address)?, address.into(), kernel(), entry_tsc))
+}
+
+/// What the early page tables show, but the kernel itself.
+struct EarlyMemory;
+
+impl PhysicalMemory for EarlyMemory {
+    fn bytes(&self, address: u64, length: usize) -> Option<&[u8]> {
+        let end = address.checked_add(length as u64).filter(|end| *end <= EARLY_DIRECT_MAP_SIZE)?;
+        let kernel = kernel();
+        if address < kernel.end && kernel.start < end {
+            return None;
+        }
+        let start = direct(PhysAddr::new(address))?.as_ptr::<u8>();
+        // SAFETY: the range ends below 4 GiB and so lies in the early direct map; nothing writes there before it has been parsed:
+        // it does not overlap the kernel, and no other memory was handed out yet.
+        Some(unsafe { slice::from_raw_parts(start, length) })
+    }
 }
 
 /// What [`information`] has answered, if it has.
@@ -42,8 +72,12 @@ pub fn known() -> Option<&'static BootInfo> {
     INFORMATION.get()
 }
 
-/// Where text can be shown when the rest of the structure at `address` is of no use.
-pub fn display(address: u32) -> Display {
+/// Where text can be shown when [`information`] is of no use.
+pub fn display(protocol: Protocol, address: u32) -> Display {
+    if protocol == Protocol::PVH { Display::TEXT_80X25 } else { display_by_tags(address) }
+}
+
+fn display_by_tags(address: u32) -> Display {
     structure(address).map_or(Display::TEXT_80X25, |bytes| display_alone(bytes, &kernel()))
 }
 
@@ -51,7 +85,7 @@ pub fn display(address: u32) -> Display {
 pub fn display_in_panic(_: &Panicking) -> Display {
     match known() {
         Some(info) => info.display,
-        None => display(ADDRESS.load(Ordering::Relaxed)),
+        None => display_by_tags(ADDRESS.load(Ordering::Relaxed)),
     }
 }
 

@@ -14,6 +14,7 @@ mod monitor;
 mod pci;
 mod power;
 mod processors;
+mod pvh;
 mod screens;
 mod selftest;
 mod stand_in;

@@ -50,6 +50,26 @@ pub struct BootInfo {
     pub loaded_outside_usable_memory: bool,
 }
 
+impl BootInfo {
+    /// Of a loader that has told nothing.
+    pub(super) fn empty(entry_tsc: u64) -> Self {
+        Self {
+            loader: ArrayString::new(),
+            command_line: CommandLine::default(),
+            memory: MemoryMap::default(),
+            display: Display::None,
+            modules: ArrayVec::new(),
+            rsdp: None,
+            firmware: Firmware::Bios,
+            efi_system_table: None,
+            loader_tsc: None,
+            entry_tsc,
+            tags_left_out: 0,
+            loaded_outside_usable_memory: false,
+        }
+    }
+}
+
 /// A file that the loader put in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Module {
@@ -77,6 +97,27 @@ pub struct Rsdp {
     pub root_table: u64,
 }
 
+impl Rsdp {
+    /// Of its bytes, 20 or more of which are there; `None` if it is none.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        const BYTES_OF_1: usize = 20;
+        const BYTES_OF_2: usize = 36;
+        let adds_up = |bytes: &[u8]| bytes.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte)) == 0;
+        if !bytes.starts_with(b"RSD PTR ") || !adds_up(bytes.get(..BYTES_OF_1)?) {
+            return None;
+        }
+        let rsdt = Self { revision: 0, root_table: rsdt_address(bytes)? };
+        let revision = *bytes.get(15)?;
+        let longer = bytes.get(..BYTES_OF_2).filter(|longer| revision >= 2 && adds_up(longer));
+        let xsdt = longer.and_then(|longer| longer.get(24..)?.first_chunk().copied().map(u64::from_le_bytes));
+        let root = match xsdt {
+            Some(address) if address != 0 => Self { revision, root_table: address },
+            _ => rsdt,
+        };
+        (root.root_table != 0).then_some(root)
+    }
+}
+
 /// What started the loader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Firmware {
@@ -84,6 +125,8 @@ pub enum Firmware {
     Bios,
     /// UEFI.
     Uefi,
+    /// No firmware: a hypervisor put the kernel where it is.
+    Hypervisor,
 }
 
 impl fmt::Display for Firmware {
@@ -91,6 +134,7 @@ impl fmt::Display for Firmware {
         formatter.write_str(match self {
             Self::Bios => "BIOS",
             Self::Uefi => "UEFI",
+            Self::Hypervisor => "a hypervisor",
         })
     }
 }
@@ -140,20 +184,7 @@ impl From<ChainError> for BootError {
 /// # Errors
 /// [`BootError`] if the chain of tags is broken or there is no memory to work with.
 pub fn parse(bytes: &[u8], address: u64, kernel: Range<u64>, entry_tsc: u64) -> Result<BootInfo, BootError> {
-    let mut info = BootInfo {
-        loader: ArrayString::new(),
-        command_line: CommandLine::default(),
-        memory: MemoryMap::default(),
-        display: Display::None,
-        modules: ArrayVec::new(),
-        rsdp: None,
-        firmware: Firmware::Bios,
-        efi_system_table: None,
-        loader_tsc: None,
-        entry_tsc,
-        tags_left_out: 0,
-        loaded_outside_usable_memory: false,
-    };
+    let mut info = BootInfo::empty(entry_tsc);
     let mut memory = MapBuilder::default();
     let mut upper_memory = None;
     let mut framebuffer_seen = false;
@@ -211,22 +242,25 @@ pub fn parse(bytes: &[u8], address: u64, kernel: Range<u64>, entry_tsc: u64) -> 
         let end = LOW_MEMORY.end.saturating_add(u64::from(kibibytes).saturating_mul(1024));
         memory.add(LOW_MEMORY.start..end, MemoryKind::Usable)?;
     }
-    carve(&mut memory, &mut info, address..address.saturating_add(bytes.len() as u64), kernel)?;
+    let information = address..address.saturating_add(bytes.len() as u64);
+    carve(&mut memory, &mut info, core::slice::from_ref(&information), kernel)?;
     Ok(info)
 }
 
 /// Marks what is in use, and leaves out what cannot be where the loader says it is.
-fn carve(
+pub(super) fn carve(
     memory: &mut MapBuilder,
     info: &mut BootInfo,
-    information: Range<u64>,
+    information: &[Range<u64>],
     kernel: Range<u64>,
 ) -> Result<(), BootError> {
     memory.add(LOW_MEMORY, MemoryKind::LowMemory)?;
     // In whole pages: of those that it shares with free memory nothing is lost, and those shared with firmware stay firmware's.
     let page_mask = PAGE_SIZE.saturating_sub(1);
-    let information = information.start & !page_mask..information.end.saturating_add(page_mask) & !page_mask;
-    memory.add(information, MemoryKind::BootInformation)?;
+    for piece in information {
+        let pages = piece.start & !page_mask..piece.end.saturating_add(page_mask) & !page_mask;
+        memory.add(pages, MemoryKind::BootInformation)?;
+    }
     memory.add(kernel.clone(), MemoryKind::Kernel)?;
     for module in &info.modules {
         memory.add(module.start..module.end, MemoryKind::Module)?;
@@ -324,7 +358,7 @@ fn memory_areas<'a>(tag: &Tag<'a>) -> Option<impl Iterator<Item = MemoryArea> + 
 }
 
 /// Types of the memory map's entries.
-fn kind_of(kind: u32) -> MemoryKind {
+pub(super) fn kind_of(kind: u32) -> MemoryKind {
     match kind {
         1 => MemoryKind::Usable,
         3 => MemoryKind::AcpiReclaimable,

@@ -58,6 +58,11 @@ impl Machine {
         Setup::iso()
     }
 
+    /// The kernel and its initramfs without an image: QEMU loads them.
+    pub fn kernel() -> Setup {
+        Setup::kernel()
+    }
+
     /// Another disk image, on IDE unless told otherwise.
     pub fn image(path: &Path) -> Setup {
         Setup::of_image(path)

@@ -43,6 +43,8 @@ pub enum ReadError {
 }
 
 enum Medium {
+    /// No medium: QEMU loads the image, a kernel, itself.
+    Kernel,
     Cd,
     Disk(Bus),
     Stick(Usb),
@@ -73,6 +75,10 @@ impl Setup {
 
     pub(super) fn iso() -> Self {
         Self::new(image_path("os.iso", "scripts/iso.sh"), Medium::Cd)
+    }
+
+    pub(super) fn kernel() -> Self {
+        Self::new(image_path("build/kernel.elf", "scripts/kernel.sh"), Medium::Kernel)
     }
 
     pub(super) fn of_image(path: &Path) -> Self {
@@ -230,6 +236,11 @@ impl Setup {
             ["-device".to_string(), controller.to_string()].into_iter().chain(storage).collect()
         };
         match self.medium {
+            Medium::Kernel => {
+                let initramfs = image_path("build/initramfs.cpio", "scripts/kernel.sh");
+                ["-kernel".into(), image.display().to_string(), "-initrd".into(), initramfs.display().to_string()]
+                    .into()
+            }
             Medium::Cd => vec!["-cdrom".into(), image.display().to_string()],
             Medium::Disk(Bus::Ide | Bus::Ahci) => vec!["-drive".into(), drive],
             Medium::Disk(Bus::Virtio) => vec!["-drive".into(), format!("if=virtio,{drive}")],
