@@ -47,6 +47,7 @@ extern "C" fn kernel_main(information: u32, entry_tsc: u64, protocol: boot::Prot
         Ok(info) => info,
         Err(error) => stop(boot::display(protocol, information), &error),
     };
+    console::retain(info);
     provoke::early_as_asked(info);
     // Before free memory is given out: some firmware leaves its tables there.
     let platform = hw::acpi::init(info);

@@ -11,13 +11,16 @@ use super::screen::Screen;
 use super::serial::Serial;
 use crate::hw::clock;
 use crate::hw::lock::Panicking;
-use arrayvec::ArrayVec;
+use crate::hw::power::END_TARGET;
+use crate::hw::retained::RetainedLog;
+use arrayvec::{ArrayString, ArrayVec};
 use core::fmt::{self, Write};
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use logic::boot::BootInfo;
 use logic::display::Display;
+use logic::last_log::{End, Kind, MAX_TEXT};
 use logic::log_ring::LogRing;
 use logic::sync::wait_queue::WaitQueue;
 use logic::sync::{IrqLock, Rank};
@@ -44,6 +47,8 @@ static SHOWN: AtomicUsize = AtomicUsize::new(LevelFilter::Info as usize);
 pub(super) static CONSOLE: IrqLock<Console> =
     IrqLock::new(Rank::Console, Console { serial: None, screen: Screen::none(), is_in_line: false, pace: Pace::new() });
 pub(super) static LOG: IrqLock<LogRing<LOG_BYTES>> = IrqLock::new(Rank::Log, LogRing::new());
+/// What of the log outlives a reset. Apart from the log, which is zeros at first and so takes no room in the image.
+pub(super) static RETAINED: IrqLock<Option<RetainedLog>> = IrqLock::new(Rank::RetainedLog, None);
 static LOGGER: Logger = Logger;
 
 /// Somebody waits in [`FLUSH_QUEUE`].
@@ -121,6 +126,42 @@ pub fn start() {
     CONSOLE.lock().serial = Serial::new();
     if log::set_logger(&LOGGER).is_ok() {
         log::set_max_level(KEPT);
+    }
+}
+
+/// From now on all that is said outlives a warm reset, and so does what was said before. Tells how the last start ended, if that is
+/// known and was not in order.
+pub fn retain(info: &BootInfo) {
+    let Some(mut retained) = RetainedLog::open(info) else { return };
+    let end = retained.end();
+    let mut last_words = ArrayString::<160>::new();
+    if end == End::Panic {
+        let mut position = 0;
+        while let Some(record) = retained.last(position) {
+            position = record.next;
+            let text = core::str::from_utf8(record.text).unwrap_or_default().trim();
+            if record.kind == Kind::Panic && last_words.len() + text.len() + 2 <= last_words.capacity() {
+                let is_first = last_words.is_empty();
+                last_words.push_str(if is_first { "" } else { ": " });
+                last_words.push_str(text);
+                if !is_first {
+                    break;
+                }
+            }
+        }
+    }
+    {
+        let log = LOG.lock();
+        for (level, text) in log.records() {
+            let text: ArrayVec<u8, MAX_TEXT> = text.take(MAX_TEXT).collect();
+            retained.push(level, Kind::Ordinary, &text);
+        }
+        *RETAINED.lock() = Some(retained);
+    }
+    match end {
+        End::Unknown | End::InOrder => {}
+        End::Panic => log::warn!("the last start ended in a {last_words}; `log last` tells more"),
+        End::Abrupt => log::info!("the last start ended abruptly; `log last` tells what it said"),
     }
 }
 
@@ -350,6 +391,16 @@ pub fn while_locked(action: impl FnOnce()) {
     action();
 }
 
+/// Has the record that was pushed last outlive a reset.
+pub(super) fn retain_newest(log: &LogRing<LOG_BYTES>, retained: &mut Option<RetainedLog>, kind: Kind) {
+    if let Some(retained) = retained
+        && let Some((level, text)) = log.newest(1).next()
+    {
+        let text: ArrayVec<u8, MAX_TEXT> = text.take(MAX_TEXT).collect();
+        retained.push(level, kind, &text);
+    }
+}
+
 struct Logger;
 
 impl Log for Logger {
@@ -358,7 +409,11 @@ impl Log for Logger {
     }
 
     fn log(&self, record: &Record<'_>) {
-        LOG.lock().push(record.level(), *record.args());
+        let kind = if record.target() == END_TARGET { Kind::End } else { Kind::Ordinary };
+        let mut log = LOG.lock();
+        log.push(record.level(), *record.args());
+        retain_newest(&log, &mut RETAINED.lock(), kind);
+        drop(log);
         if is_shown(record.level()) {
             {
                 let mut console = CONSOLE.lock();

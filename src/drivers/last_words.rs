@@ -1,9 +1,12 @@
 //! What a panic says on every console, whoever holds their locks: nothing here allocates or waits for a lock.
 
-use super::console::{self, CONSOLE, Console, LOG};
+use super::console::{self, CONSOLE, Console, LOG, RETAINED};
 use crate::hw::lock::Panicking;
+use arrayvec::ArrayString;
 use core::fmt::{self, Write};
 use core::ops::DerefMut;
+use log::Level;
+use logic::last_log::{Kind, MAX_TEXT};
 
 /// The consoles and the log, taken from whoever had them.
 pub struct LastWords<'a> {
@@ -13,12 +16,16 @@ pub struct LastWords<'a> {
     row: usize,
     /// What a row of the screen has no room for is left out there, instead of put into the next.
     cut: bool,
+    /// What is said of a line so far, to become a record of the log; `None` while the log itself is said.
+    record: Option<ArrayString<MAX_TEXT>>,
+    /// Records that were made.
+    records: usize,
 }
 
 impl<'a> LastWords<'a> {
     /// Begins a new line, apart from what was said before, on a screen that may have been left half changed.
     pub fn new(panicking: &'a Panicking) -> Self {
-        let words = Self { panicking, column: 0, row: 0, cut: false };
+        let words = Self { panicking, column: 0, row: 0, cut: false, record: Some(ArrayString::new()), records: 0 };
         let mut console = words.console();
         console.say_on_serial("\n");
         console.screen.recover();
@@ -40,7 +47,8 @@ impl<'a> LastWords<'a> {
     /// Says the newest `count` records of the log in a line each, those too that were not shown.
     pub fn log_tail(&mut self, count: usize) {
         let log = self.panicking.seize(&LOG);
-        for (level, text) in log.newest(count) {
+        let record = self.record.take();
+        for (level, text) in log.newest(count + self.records).take(count) {
             self.cut = true;
             self.say("  | ");
             self.say(console::prefix(level));
@@ -48,6 +56,7 @@ impl<'a> LastWords<'a> {
             self.cut = false;
             self.end_line();
         }
+        self.record = record;
     }
 
     /// Whether the first line has left the screen.
@@ -64,7 +73,26 @@ impl<'a> LastWords<'a> {
         self.say("\n");
     }
 
+    /// Notes what is said, for the log. Empty lines are none.
+    fn note(&mut self, text: &str) {
+        let Some(record) = &mut self.record else { return };
+        for character in text.chars() {
+            if character != '\n' {
+                // What is too long is cut.
+                let _ = record.try_push(character);
+            } else if !record.is_empty() {
+                let mut log = self.panicking.seize(&LOG);
+                log.push(Level::Error, format_args!("{record}"));
+                console::retain_newest(&log, &mut self.panicking.seize(&RETAINED), Kind::Panic);
+                drop(log);
+                record.clear();
+                self.records += 1;
+            }
+        }
+    }
+
     fn say(&mut self, text: &str) {
+        self.note(text);
         let mut console = self.console();
         console.say_on_serial(text);
         let (columns, _) = console.screen.size();

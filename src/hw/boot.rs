@@ -44,10 +44,11 @@ unsafe extern "C" {
 /// Those of [`parse`], and of an address at which no structure can be.
 pub fn information(protocol: Protocol, address: u32, entry_tsc: u64) -> Result<&'static BootInfo, BootError> {
     if protocol == Protocol::PVH {
-        return INFORMATION.try_call_once(|| pvh::parse(&EarlyMemory, address.into(), kernel(), entry_tsc));
+        return INFORMATION
+            .try_call_once(|| Ok(pvh::parse(&EarlyMemory, address.into(), kernel(), entry_tsc)?.with_log()));
     }
     ADDRESS.store(address, Ordering::Relaxed);
-    INFORMATION.try_call_once(|| parse(structure(address)?, address.into(), kernel(), entry_tsc))
+    INFORMATION.try_call_once(|| Ok(parse(structure(address)?, address.into(), kernel(), entry_tsc)?.with_log()))
 }
 
 /// What the early page tables show, but the kernel itself.

@@ -38,6 +38,7 @@ pub mod power;
 pub mod program_page;
 pub mod provoke;
 mod reference;
+pub mod retained;
 mod rtc;
 pub mod smbios;
 pub mod smp;

@@ -41,6 +41,9 @@ const MAX_REGISTERS: usize = 8;
 const REGISTER_BYTES: u64 = 2;
 static REGISTERS: Once<ArrayVec<(u64, VirtAddr), MAX_REGISTERS>> = Once::new();
 
+/// The target of log records that tell of an end that somebody wants.
+pub const END_TARGET: &str = "end";
+
 /// What a kernel that tests itself ends in. QEMU's exit code is twice the number, plus 1.
 #[cfg(feature = "selftest")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +65,7 @@ pub fn leave_emulator(exit: Exit) {
 /// Switches the machine off. If that cannot be done, asks for it.
 pub fn power_off() -> ! {
     interrupts::disable();
-    log::info!("switching off");
+    log::info!(target: END_TARGET, "switching off");
     carry_out(&power::power_off(acpi::platform()), true);
     log::warn!("it is now safe to switch off the machine");
     stand_still()
@@ -71,7 +74,7 @@ pub fn power_off() -> ! {
 /// Resets the machine.
 pub fn reboot() -> ! {
     interrupts::disable();
-    log::info!("rebooting");
+    log::info!(target: END_TARGET, "rebooting");
     carry_out(&power::reboot(acpi::platform()), true);
     log::warn!("the machine does not reset: please do it");
     stand_still()

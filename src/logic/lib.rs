@@ -10,6 +10,7 @@ pub mod boot;
 pub mod bus;
 pub mod display;
 pub mod irq;
+pub mod last_log;
 pub mod log_ring;
 pub mod machine_check;
 pub mod mem;

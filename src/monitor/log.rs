@@ -1,4 +1,4 @@
-//! `log`: what the kernel has said.
+//! `log`: what the kernel has said, and what the last start said.
 
 use super::context::{Complaint, Context, Outcome};
 use super::unknown;
@@ -6,15 +6,17 @@ use crate::drivers::log_reader;
 use core::fmt::Write;
 use log::LevelFilter;
 
-/// What the level can be.
-pub const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace"];
+const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace"];
+/// What the argument can be.
+pub const ARGUMENTS: &[&str] = &["last", "error", "warn", "info", "debug", "trace"];
 
-/// Shows the records up to a level, `debug` unless told otherwise.
+/// Shows the records up to a level, `debug` unless told otherwise; or the last start's.
 pub fn log(context: &mut Context<'_>, arguments: &[&str]) -> Outcome {
     let level = match arguments {
+        ["last"] => return last(context),
         [] => LevelFilter::Debug,
         [word] if LEVELS.contains(word) => word.parse().unwrap_or(LevelFilter::Debug),
-        [word] => return Err(unknown("level", word, LEVELS.iter().copied(), "help log")),
+        [word] => return Err(unknown("level", word, ARGUMENTS.iter().copied(), "help log")),
         _ => return Err(Complaint::Usage),
     };
     let mut position = 0;
@@ -23,6 +25,19 @@ pub fn log(context: &mut Context<'_>, arguments: &[&str]) -> Outcome {
         if record.level <= level {
             writeln!(context, "{}{}", record.prefix(), record.text)?;
         }
+    }
+    Ok(())
+}
+
+/// Shows what outlived the reset of the last start's log.
+fn last(context: &mut Context<'_>) -> Outcome {
+    let mut position = 0;
+    while let Some(record) = log_reader::last_record_from(position, context.panicking) {
+        position = record.next;
+        writeln!(context, "{}{}", record.prefix(), record.text)?;
+    }
+    if position == 0 {
+        writeln!(context, "nothing of a last start is left: the machine was off, or its memory was used since")?;
     }
     Ok(())
 }

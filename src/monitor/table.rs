@@ -181,12 +181,14 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "log",
-        synopsis: "[LEVEL]",
+        synopsis: "[LEVEL|last]",
         summary: "all that the kernel has said",
         text: "Shows the newest records of the log, 32 KiB of them, up to a level: error,\n\
                warn, info, debug (all that is kept unless the kernel was started with\n\
-               log=trace). The console shows those up to log=LEVEL, usually info.",
-        completion: Completion::Words(log::LEVELS),
+               log=trace). The console shows those up to log=LEVEL, usually info.\n\
+               last    the end of what the last start said, 8 KiB or more, panic and all;\n        \
+               memory keeps it over a reset, but not without power",
+        completion: Completion::Words(log::ARGUMENTS),
         after_panic: true,
         run: log::log,
     },

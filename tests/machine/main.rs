@@ -9,6 +9,7 @@ mod doors;
 mod faults;
 mod harness;
 mod input;
+mod last_log;
 mod limits;
 mod monitor;
 mod pci;

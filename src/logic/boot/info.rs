@@ -4,6 +4,7 @@ use super::command_line::{CommandLine, truncated};
 use super::memory_map::{MapBuilder, Marks, MemoryKind, MemoryMap, PAGE_SIZE, TooManyRegions};
 use super::tags::{self, ChainError, Tag};
 use crate::display::{Display, Framebuffer};
+use crate::last_log;
 use arrayvec::{ArrayString, ArrayVec};
 use core::fmt;
 use core::ops::Range;
@@ -48,6 +49,8 @@ pub struct BootInfo {
     pub tags_left_out: u32,
     /// The kernel or a module lies in memory that the firmware does not call usable.
     pub loaded_outside_usable_memory: bool,
+    /// Memory for the log that outlives a warm reset.
+    pub log: Option<Range<u64>>,
 }
 
 impl BootInfo {
@@ -66,7 +69,22 @@ impl BootInfo {
             entry_tsc,
             tags_left_out: 0,
             loaded_outside_usable_memory: false,
+            log: None,
         }
+    }
+
+    /// Sets memory aside for the log that outlives a warm reset, where the next start will do so too, by whatever loader. Nobody
+    /// may have used free memory yet.
+    ///
+    /// The places are those that neither firmware nor loaders were seen to write to while they start: SeaBIOS and GRUB take memory
+    /// from its top, OVMF from there and below 24 MiB, our own loader right behind the kernel.
+    #[must_use]
+    pub fn with_log(mut self) -> Self {
+        const MIB: u64 = 1 << 20;
+        let bytes = u64::try_from(last_log::BYTES).unwrap_or(0);
+        let candidates = [64 * MIB, 32 * MIB, 7 * MIB, 3 * MIB].map(|start| start..start.saturating_add(bytes));
+        self.log = self.memory.set_aside(candidates, MemoryKind::Log);
+        self
     }
 }
 

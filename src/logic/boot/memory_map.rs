@@ -33,6 +33,8 @@ pub enum MemoryKind {
     LowMemory,
     /// A boot module.
     Module,
+    /// The log that outlives a warm reset.
+    Log,
     /// The kernel's image, .bss and boot stack.
     Kernel,
     /// ACPI non-volatile storage: firmware's.
@@ -43,12 +45,13 @@ pub enum MemoryKind {
     Bad,
 }
 
-const KINDS: [MemoryKind; 9] = [
+const KINDS: [MemoryKind; 10] = [
     MemoryKind::Usable,
     MemoryKind::BootInformation,
     MemoryKind::AcpiReclaimable,
     MemoryKind::LowMemory,
     MemoryKind::Module,
+    MemoryKind::Log,
     MemoryKind::Kernel,
     MemoryKind::AcpiNvs,
     MemoryKind::Reserved,
@@ -76,6 +79,7 @@ impl fmt::Display for MemoryKind {
             Self::BootInformation => "boot information",
             Self::Module => "module",
             Self::Kernel => "kernel",
+            Self::Log => "log",
             Self::AcpiNvs => "ACPI storage",
             Self::Reserved => "reserved",
             Self::Bad => "bad",
@@ -240,6 +244,37 @@ impl MemoryMap {
     /// reports one just below 1 TiB.
     pub fn top(&self) -> u64 {
         self.regions.iter().rev().find(|region| region.kind.is_ram()).map_or(0, |region| region.end)
+    }
+
+    /// Makes the first of `candidates` that is free memory, and nothing else, memory of `kind`; answers which one that is. They are
+    /// whole pages.
+    pub fn set_aside(
+        &mut self,
+        candidates: impl IntoIterator<Item = Range<u64>>,
+        kind: MemoryKind,
+    ) -> Option<Range<u64>> {
+        for range in candidates {
+            let holds = |region: &Region| region.start <= range.start && range.end <= region.end;
+            let is_usable = |region: &Region| region.kind == MemoryKind::Usable;
+            let Some(index) = self.regions.iter().position(|region| is_usable(region) && holds(region)) else {
+                continue;
+            };
+            // Two regions more at most.
+            if self.regions.remaining_capacity() < 2 {
+                return None;
+            }
+            let region = self.regions.remove(index);
+            let pieces = [
+                Region { end: range.start, ..region },
+                Region { start: range.start, end: range.end, kind },
+                Region { start: range.end, ..region },
+            ];
+            for piece in pieces.into_iter().rev().filter(|piece| piece.size() > 0) {
+                self.regions.insert(index, piece);
+            }
+            return Some(range);
+        }
+        None
     }
 
     /// Whether every page of `range` is of `kind`. An empty range is.

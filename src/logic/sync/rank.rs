@@ -51,6 +51,8 @@ pub enum Rank {
     Heap,
     /// The log's memory.
     Log,
+    /// The part of the log that outlives a reset.
+    RetainedLog,
     /// Screens.
     Console,
     /// The serial port.

@@ -65,6 +65,7 @@ pub struct Setup {
     memory_mib: Option<u32>,
     machine: Option<String>,
     held_key: Option<String>,
+    may_reset: bool,
     arguments: Vec<String>,
 }
 
@@ -109,6 +110,7 @@ impl Setup {
             memory_mib: None,
             machine: None,
             held_key: None,
+            may_reset: false,
             arguments: Vec::new(),
         }
     }
@@ -180,6 +182,12 @@ impl Setup {
         self
     }
 
+    /// A reset starts the machine anew, with its memory as it is, instead of ending it.
+    pub fn may_reset(mut self) -> Self {
+        self.may_reset = true;
+        self
+    }
+
     /// One more argument for QEMU, as it is.
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.into());
@@ -191,7 +199,10 @@ impl Setup {
         let image = self.prepared_image();
         let control = self.scratch.file("control");
         let mut command = Command::new("qemu-system-x86_64");
-        command.args(["-accel", "tcg", "-no-reboot", "-display", "none", "-nic", "none"]);
+        command.args(["-accel", "tcg", "-display", "none", "-nic", "none"]);
+        if !self.may_reset {
+            command.arg("-no-reboot");
+        }
         command.args(["-monitor", "none", "-parallel", "none"]);
         command.args(["-serial", if self.serial { "stdio" } else { "none" }]);
         command.args(["-qmp", &format!("unix:{},server=on,wait=off", control.display())]);

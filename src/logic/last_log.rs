@@ -1,0 +1,381 @@
+//! The log in memory that outlives a warm reset, so that the next start can tell what the last one said.
+//!
+//! Nothing has to be done at the end: every record is complete when it is written, and carries a checksum, so that a start that
+//! ended in a panic, at the reset button or by nobody knows what leaves all its records, and memory that has decayed or was
+//! written over since yields what is whole of it and nothing else.
+//!
+//! The memory is four segments. A start writes to two of them in turns, emptying the older when the newer is full; the two with
+//! the last start's records are left alone until the next. A segment is a header (magic number, number of the start, number of
+//! the segment in it, checksum) and records behind each other (length, kind, checksum, text). A record's checksum covers also where
+//! it belongs, so that what was there before is none.
+
+use core::ops::Range;
+use log::Level;
+
+const SEGMENTS: usize = 4;
+const SEGMENT_BYTES: usize = 8 * 1024;
+/// Bytes of memory that the log takes.
+pub const BYTES: usize = SEGMENTS * SEGMENT_BYTES;
+
+const MAGIC: u32 = u32::from_le_bytes(*b"ErLg");
+const HEADER_BYTES: usize = 16;
+const RECORD_HEADER_BYTES: usize = 8;
+/// Records begin at multiples of this.
+const ALIGNMENT: usize = 4;
+/// Bytes of a text that are kept.
+pub const MAX_TEXT: usize = 240;
+
+/// What a record is, beside its level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Said while the kernel ran.
+    Ordinary,
+    /// Said by a panic.
+    Panic,
+    /// The last that was said before the machine was reset or switched off on purpose.
+    End,
+}
+
+/// A record of the last start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// How important it is.
+    pub level: Level,
+    /// What it is.
+    pub kind: Kind,
+    /// Its text, in UTF-8 but for a character cut at the end.
+    pub text: &'a [u8],
+    /// Where the next one is.
+    pub next: usize,
+}
+
+/// How the last start ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// There is no trace of one.
+    Unknown,
+    /// It was reset or switched off on purpose.
+    InOrder,
+    /// It panicked.
+    Panic,
+    /// It just ended.
+    Abrupt,
+}
+
+/// The header of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Header {
+    start: u32,
+    sequence: u32,
+}
+
+/// The memory: what the last start left in it, and what this one writes.
+#[derive(Debug)]
+pub struct LastLog<'a> {
+    memory: &'a mut [u8],
+    /// Segments of the last start, the older one first.
+    last: [Option<usize>; 2],
+    /// Segments of this start; the first is being written.
+    own: [usize; 2],
+    header: Header,
+    /// Where in the segment the next record goes.
+    at: usize,
+}
+
+impl<'a> LastLog<'a> {
+    /// Finds the last start's log in `memory` and begins this one's. `None` if it is not [`BYTES`] bytes.
+    pub fn open(memory: &'a mut [u8]) -> Option<Self> {
+        if memory.len() != BYTES {
+            return None;
+        }
+        let headers: [Option<Header>; SEGMENTS] = core::array::from_fn(|segment| read_header(memory, segment));
+        // Numbers of starts wrap around, so the newest is the one that no other follows.
+        let newest = headers
+            .iter()
+            .flatten()
+            .map(|header| header.start)
+            .reduce(|newest, start| if start.wrapping_sub(newest) < u32::MAX / 2 { start } else { newest });
+        let is_last = |segment: &usize| {
+            newest.is_some() && headers.get(*segment).copied().flatten().map(|header| header.start) == newest
+        };
+        let mut last = [None, None];
+        let mut found = (0..SEGMENTS).filter(is_last);
+        for place in &mut last {
+            *place = found.next();
+        }
+        let sequence = |segment: Option<usize>| Some(headers.get(segment?)?.as_ref()?.sequence);
+        if let (Some(first), Some(second)) = (sequence(last[0]), sequence(last[1]))
+            && second.wrapping_sub(first) > u32::MAX / 2
+        {
+            last.reverse();
+        }
+        let mut free = (0..SEGMENTS).filter(|segment| !last.contains(&Some(*segment)));
+        let own = [free.next()?, free.next()?];
+        let header = Header { start: newest.map_or(1, |newest| newest.wrapping_add(1)), sequence: 0 };
+        let mut log = Self { memory, last, own, header, at: 0 };
+        log.begin_segment();
+        Some(log)
+    }
+
+    /// Adds a record, of whose text it keeps the first [`MAX_TEXT`] bytes. Answers the bytes of the memory that have changed.
+    pub fn push(&mut self, level: Level, kind: Kind, text: &[u8]) -> [Range<usize>; 2] {
+        let text = text.get(..MAX_TEXT).unwrap_or(text);
+        let bytes = (RECORD_HEADER_BYTES + text.len()).next_multiple_of(ALIGNMENT);
+        let mut changed = [0..0, 0..0];
+        if self.at + bytes > SEGMENT_BYTES {
+            self.own.reverse();
+            self.header.sequence = self.header.sequence.wrapping_add(1);
+            changed[1] = self.begin_segment();
+        }
+        let start = self.own[0] * SEGMENT_BYTES + self.at;
+        let kind = level as u8 | (kind as u8) << 4;
+        // At most `MAX_TEXT`.
+        let [length, _] = (text.len() as u16).to_le_bytes();
+        let head = [length, 0, kind, 0];
+        let checksum = record_checksum(self.header, self.at, head, text).to_le_bytes();
+        if let Some(record) = self.memory.get_mut(start..start + bytes) {
+            record[..4].copy_from_slice(&head);
+            record[4..RECORD_HEADER_BYTES].copy_from_slice(&checksum);
+            record[RECORD_HEADER_BYTES..][..text.len()].copy_from_slice(text);
+        }
+        self.at += bytes;
+        changed[0] = start..start + bytes;
+        changed
+    }
+
+    /// The record of the last start at `position`; the first is at 0, and each tells where the next one is.
+    pub fn record(&self, position: usize) -> Option<Record<'_>> {
+        let (mut index, mut at) = (position / SEGMENT_BYTES, (position % SEGMENT_BYTES).max(HEADER_BYTES));
+        loop {
+            let segment = (*self.last.get(index)?)?;
+            let header = read_header(self.memory, segment)?;
+            let bytes = self.memory.get(segment * SEGMENT_BYTES..(segment + 1) * SEGMENT_BYTES)?;
+            if let Some(mut record) = read_record(bytes, header, at) {
+                record.next += index * SEGMENT_BYTES;
+                return Some(record);
+            }
+            (index, at) = (index + 1, HEADER_BYTES);
+        }
+    }
+
+    /// How the last start ended.
+    pub fn end(&self) -> End {
+        let mut end = End::Unknown;
+        let mut position = 0;
+        while let Some(record) = self.record(position) {
+            position = record.next;
+            end = match (end, record.kind) {
+                (_, Kind::Panic) | (End::Panic, _) => End::Panic,
+                (_, Kind::End) | (End::InOrder, _) => End::InOrder,
+                _ => End::Abrupt,
+            };
+        }
+        end
+    }
+
+    /// Bytes of the memory, such as those that [`Self::push`] tells of.
+    pub fn bytes(&self, range: Range<usize>) -> &[u8] {
+        self.memory.get(range).unwrap_or_default()
+    }
+
+    fn begin_segment(&mut self) -> Range<usize> {
+        let start = self.own[0] * SEGMENT_BYTES;
+        let header = self.header;
+        let fields = [MAGIC, header.start, header.sequence].map(u32::to_le_bytes);
+        let checksum = header_checksum(header).to_le_bytes();
+        if let Some(place) = self.memory.get_mut(start..start + HEADER_BYTES) {
+            for (place, field) in place.chunks_exact_mut(4).zip(fields.into_iter().chain([checksum])) {
+                place.copy_from_slice(&field);
+            }
+        }
+        self.at = HEADER_BYTES;
+        start..start + HEADER_BYTES
+    }
+}
+
+fn read_header(memory: &[u8], segment: usize) -> Option<Header> {
+    let word = |index: usize| {
+        let bytes = memory.get(segment * SEGMENT_BYTES + 4 * index..)?.first_chunk()?;
+        Some(u32::from_le_bytes(*bytes))
+    };
+    let header = Header { start: word(1)?, sequence: word(2)? };
+    (word(0)? == MAGIC && word(3)? == header_checksum(header)).then_some(header)
+}
+
+fn read_record(segment: &[u8], header: Header, at: usize) -> Option<Record<'_>> {
+    let bytes = segment.get(at..)?;
+    let head: [u8; 4] = *bytes.first_chunk()?;
+    let checksum = u32::from_le_bytes(*bytes.get(4..)?.first_chunk()?);
+    let length = usize::from(u16::from_le_bytes([head[0], head[1]]));
+    let text = bytes.get(RECORD_HEADER_BYTES..)?.get(..length)?;
+    if checksum != record_checksum(header, at, head, text) {
+        return None;
+    }
+    let level = Level::iter().find(|level| *level as u8 == head[2] & 0xf)?;
+    let kind = match head[2] >> 4 {
+        0 => Kind::Ordinary,
+        1 => Kind::Panic,
+        2 => Kind::End,
+        _ => return None,
+    };
+    let next = at + (RECORD_HEADER_BYTES + length).next_multiple_of(ALIGNMENT);
+    Some(Record { level, kind, text, next })
+}
+
+fn header_checksum(header: Header) -> u32 {
+    let fields = [MAGIC, header.start, header.sequence].map(u32::to_le_bytes);
+    !fields.iter().fold(u32::MAX, |checksum, field| add_to_checksum(checksum, field))
+}
+
+fn record_checksum(header: Header, at: usize, head: [u8; 4], text: &[u8]) -> u32 {
+    // Positions in a segment are small.
+    let place = [header.start, header.sequence, at as u32].map(u32::to_le_bytes);
+    let checksum = place.iter().fold(u32::MAX, |checksum, field| add_to_checksum(checksum, field));
+    !add_to_checksum(add_to_checksum(checksum, &head), text)
+}
+
+/// CRC-32 (IEEE 802.3), four bits at a time: records are short, and a larger table is not worth its place.
+fn add_to_checksum(checksum: u32, bytes: &[u8]) -> u32 {
+    const TABLE: [u32; 16] = {
+        let mut table = [0; 16];
+        let mut index = 0;
+        while index < 16 {
+            let mut remainder = index as u32;
+            let mut bit = 0;
+            while bit < 4 {
+                remainder = if remainder & 1 == 1 { remainder >> 1 ^ 0xedb8_8320 } else { remainder >> 1 };
+                bit += 1;
+            }
+            table[index] = remainder;
+            index += 1;
+        }
+        table
+    };
+    bytes.iter().fold(checksum, |checksum, byte| {
+        let checksum = checksum ^ u32::from(*byte);
+        let checksum = TABLE[(checksum & 15) as usize] ^ checksum >> 4;
+        TABLE[(checksum & 15) as usize] ^ checksum >> 4
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn records(log: &LastLog<'_>) -> Vec<(Level, Kind, String)> {
+        let mut records = Vec::new();
+        let mut position = 0;
+        while let Some(record) = log.record(position) {
+            records.push((record.level, record.kind, String::from_utf8(record.text.to_vec()).unwrap()));
+            position = record.next;
+        }
+        records
+    }
+
+    fn start(memory: &mut [u8], lines: &[(Kind, &str)]) {
+        let mut log = LastLog::open(memory).unwrap();
+        for (kind, line) in lines {
+            log.push(Level::Info, *kind, line.as_bytes());
+        }
+    }
+
+    #[test]
+    fn checksums_are_crc_32() {
+        assert_eq!(!add_to_checksum(u32::MAX, b"123456789"), crc32fast::hash(b"123456789"));
+    }
+
+    #[test]
+    fn memory_that_has_just_been_switched_on_has_no_log() {
+        for byte in [0, 0xff, 0x55] {
+            let mut memory = vec![byte; BYTES];
+            let log = LastLog::open(&mut memory).unwrap();
+            assert_eq!((log.end(), records(&log).len()), (End::Unknown, 0));
+        }
+        assert!(LastLog::open(&mut [0; 100]).is_none());
+    }
+
+    #[test]
+    fn a_start_finds_what_the_last_one_said_and_how_it_ended() {
+        let mut memory = vec![0; BYTES];
+        for (lines, end) in [
+            (&[(Kind::Ordinary, "one"), (Kind::Ordinary, "two")][..], End::Abrupt),
+            (&[(Kind::Ordinary, "three"), (Kind::Panic, "bad"), (Kind::Ordinary, "more")], End::Panic),
+            (&[(Kind::Ordinary, "four"), (Kind::End, "rebooting"), (Kind::Ordinary, "trying")], End::InOrder),
+            (&[], End::Unknown),
+            (&[(Kind::End, "")], End::InOrder),
+        ] {
+            start(&mut memory, lines);
+            let mut copy = memory.clone();
+            let log = LastLog::open(&mut copy).unwrap();
+            let expected: Vec<_> = lines.iter().map(|(kind, line)| (Level::Info, *kind, line.to_string())).collect();
+            assert_eq!((records(&log), log.end()), (expected, end));
+        }
+    }
+
+    #[test]
+    fn the_last_log_stays_whole_while_this_one_fills_its_memory() {
+        let mut memory = vec![0; BYTES];
+        start(&mut memory, &[(Kind::Panic, "the end")]);
+        let mut log = LastLog::open(&mut memory).unwrap();
+        for number in 0..10_000 {
+            log.push(Level::Debug, Kind::Ordinary, format!("line {number}").as_bytes());
+        }
+        assert_eq!(records(&log), [(Level::Info, Kind::Panic, "the end".into())]);
+        let log = LastLog::open(&mut memory).unwrap();
+        let found = records(&log);
+        assert_eq!(found.last().unwrap().2, "line 9999");
+        assert!(found.len() > SEGMENT_BYTES / 20, "{}", found.len());
+    }
+
+    #[test]
+    fn long_texts_are_cut_and_numbers_of_starts_wrap() {
+        let mut memory = vec![0; BYTES];
+        let mut log = LastLog::open(&mut memory).unwrap();
+        log.header.start = u32::MAX;
+        log.begin_segment();
+        log.push(Level::Error, Kind::Ordinary, &[b'x'; 1000]);
+        let mut log = LastLog::open(&mut memory).unwrap();
+        assert_eq!((records(&log)[0].2.len(), log.header.start), (MAX_TEXT, 0));
+        log.push(Level::Info, Kind::Ordinary, b"after");
+        assert_eq!(records(&LastLog::open(&mut memory).unwrap())[0].2, "after");
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_damaged_is_left_out_and_nothing_else_is_made_up(
+            lines in prop::collection::vec("[a-z ]{0,60}", 1..300),
+            damage in prop::collection::vec((0..BYTES, any::<u8>()), 0..8),
+        ) {
+            let mut memory = vec![0; BYTES];
+            {
+                let mut log = LastLog::open(&mut memory).unwrap();
+                for line in &lines {
+                    log.push(Level::Info, Kind::Ordinary, line.as_bytes());
+                }
+            }
+            for (at, byte) in &damage {
+                memory[*at] = *byte;
+            }
+            let log = LastLog::open(&mut memory).unwrap();
+            let found: Vec<String> = records(&log).into_iter().map(|(_, _, text)| text).collect();
+            let mut rest = lines.iter();
+            prop_assert!(found.iter().all(|text| rest.any(|line| line == text)), "records that were never written");
+            if damage.is_empty() {
+                prop_assert_eq!(&found[..], &lines[lines.len() - found.len()..]);
+                prop_assert!(found.len() == lines.len() || found.len() > 50);
+            }
+        }
+
+        #[test]
+        fn any_memory_will_do(mut memory in prop::collection::vec(any::<u8>(), BYTES), place in 0..SEGMENTS, length: u16) {
+            // A header that is right, before records that are not.
+            let header = Header { start: 7, sequence: 1 };
+            let words = [MAGIC, header.start, header.sequence, header_checksum(header)].map(u32::to_le_bytes).concat();
+            memory[place * SEGMENT_BYTES..][..HEADER_BYTES].copy_from_slice(&words);
+            memory[place * SEGMENT_BYTES + HEADER_BYTES..][..2].copy_from_slice(&length.to_le_bytes());
+            let log = LastLog::open(&mut memory).unwrap();
+            prop_assert_eq!(records(&log).len(), 0);
+        }
+    }
+}
