@@ -1,7 +1,14 @@
 #!/usr/bin/env bash
 # Everything that must hold: formatting, lints, both images, host tests, a short fuzz, and whole machines in QEMU and Bochs.
+#   scripts/test.sh --all    boots every row of docs/matrix.md, and not only those in bold
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+case ${1:-} in
+    "") ;;
+    --all) export ERES_ALL=1 ;;
+    *) echo "usage: scripts/test.sh [--all]" >&2; exit 2 ;;
+esac
 
 scripts/setup.sh test
 echo "test: formatting"

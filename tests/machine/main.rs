@@ -5,12 +5,12 @@
 
 mod console;
 mod damage;
-mod doors;
 mod faults;
 mod harness;
 mod input;
 mod last_log;
 mod limits;
+mod matrix;
 mod monitor;
 mod pci;
 mod power;

@@ -12,10 +12,18 @@ use std::process::Command;
 const BIOS: &str = "/usr/share/bochs/BIOS-bochs-latest";
 const VGA_BIOS: &str = "/usr/share/bochs/VGABIOS-lgpl-latest";
 
+enum Medium {
+    Disk,
+    Floppy,
+}
+
+const FLOPPY_BYTES: usize = 1440 * 1024;
+
 /// A Bochs machine to be.
 #[must_use]
 pub struct BochsSetup {
     image: PathBuf,
+    medium: Medium,
     memory_mib: u32,
     cpu: Option<String>,
     cpus: u32,
@@ -26,12 +34,18 @@ impl BochsSetup {
     pub(super) fn raw() -> Self {
         let image = image_path("build/os.img", "scripts/raw.sh");
         // 4 MIPS are Bochs's own choice: what waits for a time is soon done, what computes takes its time.
-        Self { image, memory_mib: 64, cpu: None, cpus: 1, mips: 4 }
+        Self { image, medium: Medium::Disk, memory_mib: 64, cpu: None, cpus: 1, mips: 4 }
     }
 
     /// Another disk image.
     pub fn image(mut self, path: &Path) -> Self {
         self.image = path.into();
+        self
+    }
+
+    /// As much of the image as a floppy disk of 1440 KiB holds, as one.
+    pub fn floppy(mut self) -> Self {
+        self.medium = Medium::Floppy;
         self
     }
 
@@ -72,13 +86,7 @@ impl BochsSetup {
             format!("memory: guest={0}, host={0}", self.memory_mib),
             format!("cpu: {model}count={}, ips={}", self.cpus, u64::from(self.mips) * 1_000_000),
             "ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14".to_string(),
-            // Volatile: what the machine writes goes to a journal next to `journal`, never into the image.
-            format!(
-                "ata0-master: type=disk, path={}, mode=volatile, journal={}",
-                self.image.display(),
-                scratch.file("journal").display()
-            ),
-            "boot: disk".to_string(),
+            self.medium.settings(&self.image, &scratch),
             format!("com1: enabled=1, mode=file, dev={}", serial.display()),
             format!("log: {}", scratch.file("log").display()),
             "panic: action=fatal".to_string(),
@@ -95,5 +103,26 @@ impl BochsSetup {
         let mut command = Command::new("bochs");
         command.arg("-q").arg("-f").arg(settings_file).arg("-rc").arg(debugger_file);
         Machine::start_bochs(command, scratch, serial)
+    }
+}
+
+impl Medium {
+    fn settings(&self, image: &Path, scratch: &Scratch) -> String {
+        let path = image.display();
+        match self {
+            // Volatile: what the machine writes goes to a journal, never into the image.
+            Self::Disk => {
+                let journal = scratch.file("journal");
+                let journal = journal.display();
+                format!("ata0-master: type=disk, path={path}, mode=volatile, journal={journal}\nboot: disk")
+            }
+            Self::Floppy => {
+                let copy = scratch.file("floppy");
+                let mut bytes = fs::read(image).unwrap_or_else(|error| panic!("{path}: {error}"));
+                bytes.resize(FLOPPY_BYTES, 0);
+                fs::write(&copy, bytes).unwrap_or_else(|error| panic!("{}: {error}", copy.display()));
+                format!("floppya: 1_44={}, status=inserted, write_protected=1\nboot: floppy", copy.display())
+            }
+        }
     }
 }

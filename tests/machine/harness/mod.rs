@@ -29,4 +29,4 @@ mod slots;
 pub use compose::ComposedImage;
 pub use machine::{Machine, image_path};
 pub use screen::Mode;
-pub use setup::{Bus, ReadError, Setup, Usb};
+pub use setup::{Bus, Cd, ReadError, Setup, Usb};

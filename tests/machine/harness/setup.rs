@@ -27,6 +27,16 @@ pub enum Bus {
     Floppy,
 }
 
+/// Where a CD is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cd {
+    /// Where the machine has its CD drive: IDE on `pc` and `isapc`.
+    Ide,
+    /// The same on `q35`, which it chooses.
+    Ahci,
+    VirtioScsi,
+}
+
 /// The kind of USB host controller that a stick is plugged into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Usb {
@@ -45,7 +55,7 @@ pub enum ReadError {
 enum Medium {
     /// No medium: QEMU loads the image, a kernel, itself.
     Kernel,
-    Cd,
+    Cd(Cd),
     Disk(Bus),
     Stick(Usb),
 }
@@ -75,7 +85,7 @@ impl Setup {
     }
 
     pub(super) fn iso() -> Self {
-        Self::new(image_path("os.iso", "scripts/iso.sh"), Medium::Cd)
+        Self::new(image_path("os.iso", "scripts/iso.sh"), Medium::Cd(Cd::Ide))
     }
 
     pub(super) fn kernel() -> Self {
@@ -118,6 +128,12 @@ impl Setup {
     /// UEFI firmware (OVMF) instead of SeaBIOS.
     pub fn uefi(mut self) -> Self {
         self.uefi = true;
+        self
+    }
+
+    /// The image as a CD on `bus`.
+    pub fn cd(mut self, bus: Cd) -> Self {
+        self.medium = Medium::Cd(bus);
         self
     }
 
@@ -233,7 +249,7 @@ impl Setup {
     }
 
     fn machine_type(&self) -> Option<&str> {
-        let needed = matches!(self.medium, Medium::Disk(Bus::Ahci)).then_some("q35");
+        let needed = matches!(self.medium, Medium::Disk(Bus::Ahci) | Medium::Cd(Cd::Ahci)).then_some("q35");
         self.machine.as_deref().or(needed)
     }
 
@@ -252,7 +268,11 @@ impl Setup {
                 ["-kernel".into(), image.display().to_string(), "-initrd".into(), initramfs.display().to_string()]
                     .into()
             }
-            Medium::Cd => vec!["-cdrom".into(), image.display().to_string()],
+            Medium::Cd(Cd::Ide | Cd::Ahci) => vec!["-cdrom".into(), image.display().to_string()],
+            Medium::Cd(Cd::VirtioScsi) => {
+                let controller = ["-device".to_string(), "virtio-scsi-pci".into()].into_iter();
+                controller.chain(device("scsi-cd,drive=boot,bootindex=0")).collect()
+            }
             Medium::Disk(Bus::Ide | Bus::Ahci) => vec!["-drive".into(), drive],
             Medium::Disk(Bus::Virtio) => vec!["-drive".into(), format!("if=virtio,{drive}")],
             Medium::Disk(Bus::Nvme) => device("nvme,drive=boot,serial=eres,bootindex=0"),
