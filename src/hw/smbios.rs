@@ -22,6 +22,11 @@ pub fn init(info: &BootInfo) {
 
 /// What firmware calls the machine, if it does.
 pub fn machine() -> Option<&'static Machine> {
+    named().filter(|machine| !machine.manufacturer.is_empty() || !machine.product.is_empty())
+}
+
+/// The names that there are, if only of the firmware.
+pub fn named() -> Option<&'static Machine> {
     MACHINE.get()?.as_ref()
 }
 

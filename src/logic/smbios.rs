@@ -1,5 +1,5 @@
-//! The machine's name, from the tables that firmware describes the hardware in (SMBIOS reference specification DSP0134, sections
-//! 5.2, 6.1 and 7.2), and the way to them: by search below 1 MiB on a BIOS, by the system table under UEFI.
+//! The names of the machine and of its firmware, from the tables that firmware describes the hardware in (SMBIOS reference specification DSP0134, sections
+//! 5.2, 6.1, 7.1 and 7.2), and the way to them: by search below 1 MiB on a BIOS, by the system table under UEFI.
 //!
 //! Nothing here is trusted: lengths are checked, and what is no name is left out.
 
@@ -23,6 +23,7 @@ const SMBIOS_2: [u8; 16] =
     [0x31, 0x2d, 0x9d, 0xeb, 0x88, 0x2d, 0xd3, 0x11, 0x9a, 0x16, 0x00, 0x90, 0x27, 0x3f, 0xc1, 0x4d];
 
 /// Types of structures.
+const FIRMWARE: u8 = 0;
 const SYSTEM: u8 = 1;
 const END: u8 = 127;
 
@@ -36,6 +37,8 @@ pub struct Machine {
     pub manufacturer: ArrayString<48>,
     /// What it is; may be empty.
     pub product: ArrayString<48>,
+    /// Who made the firmware, which version it is, and of when; each may be empty.
+    pub firmware: [ArrayString<32>; 3],
 }
 
 impl fmt::Display for Machine {
@@ -98,24 +101,34 @@ fn entry_point(bytes: &[u8]) -> Option<Table> {
     (table.address != 0 && table.bytes > 0).then(|| Table { bytes: table.bytes.min(MAX_TABLE_BYTES), ..table })
 }
 
-/// The name among a table's structures.
-fn machine(mut table: &[u8]) -> Option<Machine> {
-    loop {
-        let (kind, length) = (*table.first()?, usize::from(*table.get(1)?));
-        let (formatted, rest) = table.split_at_checked(length).filter(|_| length >= 4)?;
-        // Behind it are strings, each with its end, and one end more; two where there is no string.
-        let end = rest.windows(2).position(|pair| pair == [0, 0])?;
-        let strings = rest.get(..end)?;
-        if kind == SYSTEM {
-            let manufacturer = string(strings, *formatted.get(4)?);
-            let product = string(strings, *formatted.get(5)?);
-            return Some(Machine { manufacturer, product }).filter(|machine| *machine != Machine::default());
-        }
-        if kind == END {
-            return None;
-        }
-        table = rest.get(end + 2..)?;
+/// The names among a table's structures.
+fn machine(table: &[u8]) -> Option<Machine> {
+    let mut machine = Machine::default();
+    let mut rest = table;
+    while let Some(next) = read_structure(rest, &mut machine) {
+        rest = next;
     }
+    (machine != Machine::default()).then_some(machine)
+}
+
+/// Takes from the first structure what names something, and answers what follows it; `None` behind the last that is whole.
+fn read_structure<'a>(table: &'a [u8], machine: &mut Machine) -> Option<&'a [u8]> {
+    let (kind, length) = (*table.first()?, usize::from(*table.get(1)?));
+    let (formatted, rest) = table.split_at_checked(length).filter(|_| length >= 4)?;
+    // Behind it are strings, each with its end, and one end more; two where there is no string.
+    let end = rest.windows(2).position(|pair| pair == [0, 0])?;
+    let strings = rest.get(..end)?;
+    let number = |at: usize| formatted.get(at).copied().unwrap_or(0);
+    match kind {
+        FIRMWARE => machine.firmware = [4, 5, 8].map(|at| string(strings, number(at))),
+        SYSTEM => {
+            machine.manufacturer = string(strings, number(4));
+            machine.product = string(strings, number(5));
+        }
+        END => return None,
+        _ => {}
+    }
+    rest.get(end + 2..)
 }
 
 /// String `number`, counted from 1, as far as it is of printable ASCII; nothing for 0, and for what a firmware's makers forgot to
@@ -160,7 +173,7 @@ mod tests {
     }
 
     fn structures(manufacturer: &str, product: &str) -> Vec<u8> {
-        let firmware = structure(0, &[1, 2, 0, 0], &["SeaBIOS", "1.16"]);
+        let firmware = structure(FIRMWARE, &[1, 2, 0, 0, 3], &["SeaBIOS", "1.16", "04/01/2014"]);
         [
             firmware,
             structure(9, &[], &[]),
@@ -242,12 +255,21 @@ mod tests {
 
     #[test]
     fn what_nobody_filled_in_is_no_name() {
-        let name =
-            |manufacturer: &str, product: &str| machine(&structures(manufacturer, product)).map(|it| it.to_string());
+        let name = |manufacturer: &str, product: &str| {
+            machine(&structures(manufacturer, product)).map(|it| it.to_string()).filter(|name| !name.is_empty())
+        };
         assert_eq!(name("To Be Filled By O.E.M.", "Z97 Pro4"), Some("Z97 Pro4".into()));
         assert_eq!(name("Dell Inc.  ", "Default string"), Some("Dell Inc.".into()));
         assert_eq!(name("System manufacturer", "System Product Name"), None);
         assert_eq!(name("Acme\u{1b}[2J", "\u{7}"), Some("Acme".into()), "nothing reaches the terminal but text");
+    }
+
+    #[test]
+    fn firmware_is_named_too() {
+        let found = machine(&structures("QEMU", "Standard PC")).unwrap();
+        assert_eq!(found.firmware.each_ref().map(|text| text.as_str()), ["SeaBIOS", "1.16", "04/01/2014"]);
+        let alone = machine(&structure(FIRMWARE, &[1], &["Acme"])).unwrap();
+        assert_eq!((alone.firmware[0].as_str(), alone.to_string().as_str()), ("Acme", ""));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod log;
 mod machine;
 mod memory;
 mod processors;
+mod report;
 mod table;
 mod terminal;
 mod test;

@@ -1,7 +1,7 @@
 //! All commands, as one table.
 
 use super::context::{Context, Outcome};
-use super::{boot, devices, help, log, machine, memory, processors, test, threads, time};
+use super::{boot, devices, help, log, machine, memory, processors, report, test, threads, time};
 use crate::provoke;
 
 /// A command.
@@ -69,6 +69,18 @@ pub const COMMANDS: &[Command] = &[
         completion: Completion::None,
         after_panic: true,
         run: boot::boot,
+    },
+    Command {
+        name: "report",
+        synopsis: "",
+        summary: "the machine on a page, to be sent in",
+        text: "Tells in few lines what whoever looks for a fault on this machine wants to\n\
+               know: kernel, loader, firmware, processor, memory, display, devices, times,\n\
+               and what the kernel warned of. Copy it from the serial port, or photograph\n\
+               it.",
+        completion: Completion::None,
+        after_panic: true,
+        run: report::report,
     },
     Command {
         name: "memory",

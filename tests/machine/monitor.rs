@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ANSWERS: &[(&str, &[&str])] = &[
     ("help", &["  help ", "  poweroff ", "`help COMMAND` tells more"]),
     ("boot", &["loader    Eres BIOS loader, from BIOS", "display   framebuffer 1024x768", "times     firmware "]),
+    ("report", &["Eres OS ", "firmware   BIOS, SeaBIOS", "running", "devices    8086:1237", "warnings   none"]),
     ("memory", &["RAM  ", "heap  ", "free  "]),
     ("address 0", &["programs' half", "nothing is mapped there"]),
     ("x p:0x101000 32", &["0000000000101000  ", "0000000000101010  "]),
