@@ -27,7 +27,7 @@ NX_HIGH     equ 0x80000000          ; bit 63 of an entry, in its upper half
 
 extern kernel_main
 extern __boot_start, __boot_end, __text_start, __text_end, __rodata_start, __rodata_end
-extern __data_start, __bss_end, __boot_stack_bottom, __boot_stack_top
+extern __data_start, __data_end, __bss_end, __boot_stack_bottom, __boot_stack_top
 
 ; ---------------------------------------------------------------------------------------------------------------------
 ; Multiboot2 header (specification section 3.1). All tags are optional (flag bit 0): a loader that cannot grant one boots us
@@ -48,6 +48,15 @@ align 8
     dw 0, 0
     dd 8
 header_end:
+
+; What `image seal` fills in once the kernel is linked: the sum of all that is loaded, this field taken as 0. Some loaders check
+; nothing of what they load. 0: not sealed.
+align 8
+    db 'ERESSEAL'
+seal:
+    dd 0
+sealed_end:
+    dd PHYSICAL(__data_end)
 
 ; ---------------------------------------------------------------------------------------------------------------------
 ; The note that names the PVH entry (Xen, public/elfnote.h: XEN_ELFNOTE_PHYS32_ENTRY).
@@ -77,6 +86,28 @@ started:
     cld
     mov esi, ebx                    ; the boot information, kept for kernel_main
     mov [PHYSICAL(protocol)], edi
+
+    ; Is all of it as it was linked? A sum of words, turned by a bit for each: whatever happens to one word shows.
+    mov ebp, message_damaged
+    mov edx, [seal]
+    test edx, edx
+    jz .whole
+    mov dword [seal], 0
+    mov ebx, __boot_start
+    mov ecx, [sealed_end]
+    sub ecx, ebx
+    add ecx, 3
+    shr ecx, 2
+    xor eax, eax
+.sum:
+    rol eax, 1
+    add eax, [ebx]
+    add ebx, 4
+    loop .sum
+    mov [seal], edx
+    cmp eax, edx
+    jne fail
+.whole:
 
     ; A 64-bit CPU? SDM volume 1 section 20.1 (EFLAGS.ID), volume 2 CPUID leaf 80000001h EDX bit 29.
     mov ebp, message_not_64_bit

@@ -13,9 +13,10 @@ mod font;
 const OBJECTS: [&str; 4] = ["entry", "trap", "switch", "smp"];
 
 /// What `asm/entry.asm` can say before Rust runs. Label, text.
-const MESSAGES: [(&str, &str); 2] = [
+const MESSAGES: [(&str, &str); 3] = [
     ("message_not_multiboot2", "E01 Eres was not started by a Multiboot2 loader"),
     ("message_not_64_bit", "E02 Eres needs a 64-bit CPU"),
+    ("message_damaged", "E03 kernel damaged"),
 ];
 
 fn main() {

@@ -30,6 +30,7 @@ build_kernel() {
         --config "target.x86_64-unknown-none.linker=\"$PWD/scripts/link.sh\""
     install -m 644 "$target/x86_64-unknown-none/$3/kernel" "build/$1.debug.elf"
     strip --strip-all -o "build/$1.elf.new" "build/$1.debug.elf"
+    build/image seal "build/$1.elf.new" >/dev/null
     chmod 644 "build/$1.elf.new"
     mv "build/$1.elf.new" "build/$1.elf"
     echo "$1: build/$1.elf, $(stat -c %s "build/$1.elf") bytes"

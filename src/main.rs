@@ -187,7 +187,7 @@ fn report_use(info: &BootInfo) {
         None => log::info!("processors: {} running", hw::percpu::count()),
     }
     let memory = &info.memory;
-    let ranges = memory.usable().count();
+    let ranges = memory.usable_pieces();
     let statistics = hw::frames::statistics();
     let given: u64 = statistics.zones.iter().map(|zone| zone.total).sum();
     log::info!(

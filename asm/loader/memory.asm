@@ -146,6 +146,12 @@ extended_memory:
 
 ; Checks that the kernel's memory is usable and chooses the initramfs's: the lowest page-aligned place above the kernel.
 place_payloads:
+        mov eax, [kernel + PAYLOAD_BYTES]
+        cmp eax, [kernel + PAYLOAD_ROOM]
+        ja kernel_damaged
+        mov eax, [initramfs + PAYLOAD_BYTES]
+        cmp eax, [initramfs + PAYLOAD_ROOM]
+        ja initramfs_damaged
         mov eax, [kernel + PAYLOAD_ADDRESS]
         mov ecx, [kernel + PAYLOAD_ROOM]
         add ecx, eax

@@ -43,9 +43,11 @@ load:
         call read_sector
         jc .wrong_disk
         add bh, 2                       ; 512 bytes on
+        jz .enough                      ; the segment is full: a damaged number of sectors, which the CRC will show
         inc di
         cmp di, [stage2_sectors]
         jbe .next_sector
+.enough:
         mov si, STAGE2
         mov bp, nothing_here
         cmp dword [si], STAGE2_MAGIC
@@ -71,7 +73,7 @@ fail:
         inc dx
         out dx, al                      ; DTR and RTS; OUT2 low keeps its interrupt away from the PIC
 .next:
-        mov dx, COM1 + 5
+        mov dl, (COM1 + 5) & 255
         xor cx, cx
 .wait:                                  ; at most 65536 looks, then the byte goes out regardless
         in al, dx

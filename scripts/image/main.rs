@@ -11,6 +11,7 @@ mod layout;
 mod mbr;
 mod multiboot_header;
 mod pack;
+mod seal;
 mod symbols;
 
 use std::ffi::OsString;
@@ -26,7 +27,8 @@ const USAGE: &str = "usage:
   image raw --sector FILE --stage2 FILE --kernel ELF [--initramfs FILE] [--command-line TEXT] [--text] --output FILE
   image cpio DIRECTORY OUTPUT
   image layout IMAGE
-  image symbols ELF OUTPUT";
+  image symbols ELF OUTPUT
+  image seal ELF";
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -48,6 +50,7 @@ fn run(arguments: &[OsString]) -> Result<String> {
         (Some("raw"), options) => raw(options),
         (Some("cpio"), [directory, output]) => cpio_archive(Path::new(directory), Path::new(output)),
         (Some("layout"), [image]) => layout::describe(&read(Path::new(image))?),
+        (Some("seal"), [kernel]) => sealed(Path::new(kernel)),
         (Some("symbols"), [kernel, output]) => symbol_table(Path::new(kernel), Path::new(output)),
         _ => Err(USAGE.to_string()),
     }
@@ -84,6 +87,13 @@ fn cpio_archive(directory: &Path, output: &Path) -> Result<String> {
     let archive = cpio::archive(&entries)?;
     write(output, &archive)?;
     Ok(format!("{}: {} bytes, {} entries", output.display(), archive.len(), entries.len()))
+}
+
+fn sealed(kernel: &Path) -> Result<String> {
+    let mut file = read(kernel)?;
+    let sum = seal::seal(&mut file).map_err(|message| format!("{}: {message}", kernel.display()))?;
+    write(kernel, &file)?;
+    Ok(format!("{}: sealed by {sum:#010x}", kernel.display()))
 }
 
 fn symbol_table(kernel: &Path, output: &Path) -> Result<String> {

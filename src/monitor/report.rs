@@ -33,7 +33,7 @@ pub fn report(context: &mut Context<'_>, arguments: &[&str]) -> Outcome {
     processors(context)?;
     let memory = &info.memory;
     let (ram, usable) = (memory.ram_bytes() / MIB, memory.usable_bytes() / MIB);
-    writeln!(context, "memory     {ram} MiB, {usable} of them usable in {} ranges", memory.usable().count())?;
+    writeln!(context, "memory     {ram} MiB, {usable} of them usable in {} ranges", memory.usable_pieces())?;
     writeln!(context, "display    {}", info.display)?;
     writeln!(context, "ACPI       {}", acpi::platform())?;
     match clock::tsc_frequency() {

@@ -2,6 +2,7 @@
 
 use crate::harness::{Machine, ReadError, Setup, image_path};
 use crate::{GRUB, boot_to_ready};
+use std::fs;
 use std::ops::Range;
 use std::process::Command;
 use std::time::Duration;
@@ -115,6 +116,84 @@ fn a_disk_without_a_boot_signature_is_left_alone_by_the_bios() {
     let mut machine = Machine::raw().damaged(|image| image[510..512].fill(0)).boot();
     machine.expect_on_screen("not a bootable disk");
     assert_eq!(machine.serial_log(), "");
+}
+
+/// Where the kernel's file lies in the ISO image, and an offset in it that is code or data.
+fn in_iso_kernel(image: &[u8], offset: usize) -> usize {
+    let kernel = fs::read(image_path("build/kernel.elf", "scripts/iso.sh")).expect("the kernel is there");
+    let place = image.windows(4096).step_by(2048).position(|bytes| *bytes == kernel[..4096]);
+    place.expect("the ISO image has the kernel as it is") * 2048 + offset
+}
+
+#[test]
+fn grub_checks_nothing_but_the_kernel_finds_that_it_is_damaged() {
+    let length = fs::metadata(image_path("build/kernel.elf", "scripts/iso.sh")).expect("the kernel is there").len();
+    // Code, constants, data, by where they are in the file; behind the last are section headers, which nobody loads.
+    for offset in [0x2000, 0x2_0000, length as usize / 2, length as usize - 0x3000] {
+        let setup = Machine::iso().damaged(move |image| {
+            let at = in_iso_kernel(image, offset);
+            image[at] ^= 0x10;
+        });
+        stops_with("E03 kernel damaged", setup);
+    }
+}
+
+#[test]
+fn a_kernel_that_is_cut_off_is_told_by_grub() {
+    let setup = Machine::iso().damaged(|image| {
+        let at = in_iso_kernel(image, 0);
+        image[at..at + 4].fill(0);
+    });
+    let mut machine = setup.boot();
+    machine.expect_on_screen("error: ");
+    machine.expect_stays_up(Duration::from_millis(500));
+}
+
+/// Changes a field of stage 2's payload table, and makes the checksum of stage 2 right again.
+fn with_table_field(at: usize, value: u32) -> Setup {
+    let stage2 = part("stage2");
+    Machine::raw().damaged(move |image| {
+        image[stage2.start + at..stage2.start + at + 4].copy_from_slice(&value.to_le_bytes());
+        let checksum = crc32fast::hash(&image[stage2.clone()]);
+        image[436..440].copy_from_slice(&checksum.to_le_bytes());
+    })
+}
+
+#[test]
+fn a_payload_table_that_cannot_be_is_refused_though_its_checksum_is_right() {
+    // By `asm/loader/stage2.asm`: the kernel's fields from 8 on, the initramfs's from 32 on.
+    let (lba, bytes, unpacked, address, room) = (0, 4, 12, 16, 20);
+    for (field, value, message) in [
+        (8 + lba, u32::MAX, "E25 "),
+        (8 + lba, 3, "E22 kernel"),
+        (8 + bytes, 1, "E22 kernel"),
+        (8 + bytes, u32::MAX, "E22 kernel"),
+        (8 + unpacked, 1, "E22 kernel"),
+        (8 + address, 0xf_0000, "E24 "),
+        (8 + address, 0xfff0_0000, "E24 "),
+        (8 + room, u32::MAX, "E24 "),
+        (8 + room, 1, "E22 kernel"),
+        (32 + lba, u32::MAX, "E25 "),
+        (32 + bytes, 1, "E23 initramfs"),
+        (32 + bytes, u32::MAX, "E23 initramfs"),
+        (32 + unpacked, 7, "E23 initramfs"),
+        (32 + room, u32::MAX, "E24 "),
+        (32 + room, 1, "E23 initramfs"),
+    ] {
+        println!("field at {field} is {value:#x}");
+        stops_with(message, with_table_field(field, value));
+    }
+}
+
+#[test]
+fn damage_to_what_the_boot_sector_is_told_is_found() {
+    // The number of stage 2's sectors, and its checksum.
+    stops_with("E12 loader", flipped(436));
+    for (value, message) in [(0_u16, "E12 loader"), (1, "E12 loader"), (17, "E12 loader"), (u16::MAX, "E12 loader")] {
+        stops_with(message, Machine::raw().damaged(move |image| image[434..436].copy_from_slice(&value.to_le_bytes())));
+    }
+    // The disk's signature is nobody's business.
+    boot_to_ready(flipped(440));
 }
 
 #[test]

@@ -59,7 +59,7 @@ use Door::{Iso, Raw};
 use Firmware::{Bochs, Ovmf, SeaBios};
 use Medium::{Cd as Disc, Disk, Usb as Stick};
 
-/// The least memory that will do, which depends on the firmware.
+/// The least memory that will do, which depends on firmware and door.
 const FLOOR: u32 = 0;
 const GIB: u32 = 1024;
 
@@ -158,10 +158,12 @@ impl Row {
     }
 
     fn memory_mib(&self) -> u32 {
-        match (self.memory_mib, self.firmware) {
-            (FLOOR, Firmware::Ovmf) => 64,
-            (FLOOR, _) => 4,
-            (memory_mib, _) => memory_mib,
+        match (self.memory_mib, self.firmware, self.door) {
+            (FLOOR, Ovmf, _) => 64,
+            // GRUB wants some for itself.
+            (FLOOR, _, Iso) => 8,
+            (FLOOR, _, Raw) => 4,
+            (memory_mib, _, _) => memory_mib,
         }
     }
 

@@ -230,6 +230,15 @@ impl MemoryMap {
         self.regions.iter().filter(|region| region.kind == MemoryKind::Usable)
     }
 
+    /// How many pieces free memory is in, the log counted as free: where that lies is the kernel's own choice.
+    pub fn usable_pieces(&self) -> usize {
+        let pieces = self.regions.iter().filter(|region| matches!(region.kind, MemoryKind::Usable | MemoryKind::Log));
+        let (count, _) = pieces.fold((0_usize, None), |(count, end), region| {
+            (count.saturating_add(usize::from(end != Some(region.start))), Some(region.end))
+        });
+        count
+    }
+
     /// Bytes of free memory.
     pub fn usable_bytes(&self) -> u64 {
         self.usable().map(Region::size).sum()

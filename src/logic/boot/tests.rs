@@ -428,12 +428,13 @@ fn memory_for_the_log_is_set_aside_where_it_is_free() {
     for (memory_mib, start_mib) in [(128, Some(64)), (64, Some(32)), (16, Some(7)), (4, Some(3)), (3, None)] {
         let memory = memory_map(&[(0, 0x9fc00, 1), (0x10_0000, (memory_mib - 1) << 20, 1)]);
         let info = parse_tags(&[memory]).unwrap();
-        let before = info.memory.usable_bytes();
+        let (before, pieces) = (info.memory.usable_bytes(), info.memory.usable_pieces());
         let info = info.with_log();
         assert_eq!(info.log, start_mib.map(|start| start << 20..(start << 20) + bytes), "{memory_mib} MiB");
         let taken = if let Some(log) = &info.log { log.end - log.start } else { 0 };
         assert_eq!(info.memory.usable_bytes(), before - taken);
         assert!(info.log.is_none_or(|log| info.memory.is_all(&log, MemoryKind::Log)));
         assert!(info.memory.regions().windows(2).all(|pair| pair[0].end <= pair[1].start));
+        assert_eq!(info.memory.usable_pieces(), pieces);
     }
 }
