@@ -9,6 +9,7 @@ pub mod backtrace;
 pub mod boot;
 pub mod bus;
 pub mod display;
+pub mod errno;
 pub mod irq;
 pub mod last_log;
 pub mod log_ring;

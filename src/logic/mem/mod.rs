@@ -19,6 +19,7 @@
 
 pub mod areas;
 pub mod frames;
+pub mod page;
 pub mod page_table;
 
 /// There is no free memory of the kind that was asked for.
