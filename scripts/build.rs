@@ -10,7 +10,7 @@ use std::process::Command;
 mod font;
 
 /// Assembled and linked into the kernel, in this order.
-const OBJECTS: [&str; 4] = ["entry", "trap", "switch", "smp"];
+const OBJECTS: [&str; 5] = ["entry", "trap", "user", "switch", "smp"];
 
 /// What `asm/entry.asm` can say before Rust runs. Label, text.
 const MESSAGES: [(&str, &str); 3] = [

@@ -3,8 +3,8 @@
 //! Each processor runs one context at a time. A context that runs can be neither switched to nor dropped: both are checked, so
 //! that switching is safe to use. What a context's code holds across a switch it holds until it is switched to again.
 
-use super::percpu;
 use super::stacks::KernelStack;
+use super::{percpu, user};
 use alloc::sync::Arc;
 use core::mem::offset_of;
 use core::ops::Range;
@@ -115,6 +115,7 @@ pub fn switch_to<T: AsRef<Context>>(next: Arc<T>) {
     assert!(was_running == 0, "a context runs on one processor at a time");
     cpu.set_context(context);
     cpu.set_stack(context.bounds.start, context.bounds.end);
+    user::leave(cpu);
     let to = &raw const context.saved;
     // Were this the last reference, dropping the context would panic, since it counts as running.
     drop(next);

@@ -13,6 +13,7 @@ pub mod clock;
 pub mod context;
 pub mod cpu;
 pub mod fixup;
+mod fpu;
 pub mod frames;
 mod gdt;
 pub mod heap;
@@ -47,6 +48,8 @@ pub mod startup;
 pub mod timer;
 pub mod trap;
 pub mod tsc_sync;
+pub mod user;
+pub mod user_memory;
 pub mod video;
 mod window;
 

@@ -7,8 +7,10 @@ use super::context::Context;
 use super::gdt::Segments;
 use super::startup::EXCEPTION_STACK_BYTES;
 use super::trap::TrapFrame;
+use super::user;
 use core::arch::asm;
 use core::cell::UnsafeCell;
+use core::mem::offset_of;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use logic::machine_check::Report;
@@ -26,6 +28,12 @@ pub const MAX_CPUS: usize = 256;
 pub struct PerCpu {
     /// Where this structure is: `gs:0` (see [`current`]).
     this: AtomicPtr<PerCpu>,
+    /// Where the stack was left when a program was entered (`asm/user.asm`).
+    kernel_rsp: AtomicU64,
+    /// The end of that program's frame.
+    frame_end: AtomicU64,
+    /// The program's stack pointer, for the first instructions of a system call.
+    user_rsp: AtomicU64,
     /// Number of the processor, counted from 0 in the order of their start.
     number: AtomicUsize,
     /// Its local APIC's id.
@@ -48,8 +56,15 @@ pub struct PerCpu {
     pub(super) fatal: AtomicPtr<TrapFrame>,
     /// What its hardware reported by a machine check.
     pub(super) machine_check: Once<Report>,
+    /// What of a program's is in the processor's own registers.
+    pub(super) loaded: user::Loaded,
     segments: Segments,
 }
+
+// As `asm/frame.inc.asm` has them.
+const _: () = assert!(offset_of!(PerCpu, kernel_rsp) == 8);
+const _: () = assert!(offset_of!(PerCpu, frame_end) == 16);
+const _: () = assert!(offset_of!(PerCpu, user_rsp) == 24);
 
 // SAFETY: `held_ranks` is touched by its own processor only, through `with_held_ranks`; all else may be shared as it is.
 unsafe impl Sync for PerCpu {}
@@ -62,6 +77,9 @@ impl PerCpu {
     pub(super) const fn new() -> Self {
         Self {
             this: AtomicPtr::new(ptr::null_mut()),
+            kernel_rsp: AtomicU64::new(0),
+            frame_end: AtomicU64::new(0),
+            user_rsp: AtomicU64::new(0),
             number: AtomicUsize::new(0),
             apic_id: AtomicU32::new(0),
             held_ranks: UnsafeCell::new(HeldRanks::new()),
@@ -73,6 +91,7 @@ impl PerCpu {
             context: AtomicPtr::new(ptr::null_mut()),
             fatal: AtomicPtr::new(ptr::null_mut()),
             machine_check: Once::new(),
+            loaded: user::Loaded::new(),
             segments: Segments::new(),
         }
     }

@@ -31,10 +31,19 @@ impl ProgramPage {
     /// # Errors
     /// [`MapError`] if there is no memory, or there is such a page already.
     pub fn new(right: Right) -> Result<Self, MapError> {
+        Self::holding(&JUMP, right)
+    }
+
+    /// The same with `content`, of which a page holds 4096 bytes.
+    ///
+    /// # Errors
+    /// As of [`Self::new`].
+    pub fn holding(content: &[u8], right: Right) -> Result<Self, MapError> {
         let frame = frames::allocate_zeroed()?;
-        let jump = super::direct(frame.start_address()).ok_or(MapError::BadRange)?.as_mut_ptr::<[u8; 3]>();
-        // SAFETY: the frame was just taken and zeroed, and the direct map shows it.
-        unsafe { jump.write(JUMP) };
+        let start = super::direct(frame.start_address()).ok_or(MapError::BadRange)?.as_mut_ptr::<u8>();
+        let length = content.len().min(FRAME_BYTES as usize);
+        // SAFETY: the frame was just taken and zeroed, the direct map shows it, and it has room for as much.
+        unsafe { start.copy_from_nonoverlapping(content.as_ptr(), length) };
         let flags = match right {
             Right::Write => PageTableFlags::WRITABLE | PageTableFlags::NO_EXECUTE,
             Right::Run => PageTableFlags::empty(),

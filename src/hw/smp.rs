@@ -192,7 +192,7 @@ fn slots() -> &'static [AtomicPtr<u64>; MAX_CPUS] {
 impl Slot {
     fn new() -> Result<Box<Self>, OutOfMemory> {
         heap::ensure(size_of::<Self>())?;
-        let exception_stacks = [KernelStack::new()?, KernelStack::new()?, KernelStack::new()?];
+        let exception_stacks = [KernelStack::new()?, KernelStack::new()?, KernelStack::new()?, KernelStack::new()?];
         let stack = KernelStack::new()?;
         Ok(Box::new(Self { stack_top: stack.top().as_u64(), stack, exception_stacks, cpu: PerCpu::new() }))
     }

@@ -4,7 +4,7 @@ use super::areas::OutOfMemory;
 use super::gdt::EXCEPTION_STACKS;
 use super::percpu::PerCpu;
 use super::stacks::KernelStack;
-use super::{cpu, frames, machine_check, paging, percpu, trap};
+use super::{cpu, frames, machine_check, paging, percpu, trap, user};
 use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::ops::Range;
@@ -54,6 +54,7 @@ pub fn boot_cpu() {
     unsafe { this.segments().load(EARLY_STACKS.each_ref().map(Stack::top)) };
     trap::load();
     cpu::protect();
+    user::init_this_cpu();
     install_rank_hook(percpu::with_held_ranks);
 }
 
@@ -113,7 +114,7 @@ fn reclaim(range: Range<u64>) {
 /// # Errors
 /// [`OutOfMemory`]; the early ones stay then.
 fn guard_exception_stacks() -> Result<(), OutOfMemory> {
-    let stacks = [KernelStack::new()?, KernelStack::new()?, KernelStack::new()?];
+    let stacks = [KernelStack::new()?, KernelStack::new()?, KernelStack::new()?, KernelStack::new()?];
     // SAFETY: this is the boot processor, and the stacks are new.
     unsafe { percpu::boot().segments().set_exception_stacks(stacks.map(KernelStack::leak)) };
     Ok(())
@@ -129,6 +130,7 @@ pub(super) fn further_cpu(this: &'static PerCpu, stack: Range<VirtAddr>, excepti
     unsafe { this.segments().load(exceptions) };
     trap::load();
     cpu::protect();
+    user::init_this_cpu();
     machine_check::init_this_cpu(tell_earlier_error);
 }
 

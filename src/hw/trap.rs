@@ -9,35 +9,37 @@ use core::sync::atomic::Ordering;
 use logic::machine_check::Report;
 use logic::page_fault::PageFault;
 use spin::Once;
+use x86_64::PrivilegeLevel;
 use x86_64::VirtAddr;
 use x86_64::registers::control::Cr2;
 use x86_64::structures::idt::InterruptDescriptorTable;
 
 /// What `asm/trap.asm` saved on the stack, lowest address first.
+#[derive(Default)]
 #[repr(C)]
 pub struct TrapFrame {
-    r15: u64,
-    r14: u64,
-    r13: u64,
-    r12: u64,
-    r11: u64,
-    r10: u64,
-    r9: u64,
-    r8: u64,
+    pub(super) r15: u64,
+    pub(super) r14: u64,
+    pub(super) r13: u64,
+    pub(super) r12: u64,
+    pub(super) r11: u64,
+    pub(super) r10: u64,
+    pub(super) r9: u64,
+    pub(super) r8: u64,
     pub(super) rbp: u64,
-    rdi: u64,
-    rsi: u64,
-    rdx: u64,
-    rcx: u64,
-    rbx: u64,
-    rax: u64,
-    vector: u64,
-    error_code: u64,
+    pub(super) rdi: u64,
+    pub(super) rsi: u64,
+    pub(super) rdx: u64,
+    pub(super) rcx: u64,
+    pub(super) rbx: u64,
+    pub(super) rax: u64,
+    pub(super) vector: u64,
+    pub(super) error_code: u64,
     pub(super) rip: u64,
     pub(super) cs: u64,
-    rflags: u64,
+    pub(super) rflags: u64,
     pub(super) rsp: u64,
-    ss: u64,
+    pub(super) ss: u64,
 }
 
 unsafe extern "C" {
@@ -46,6 +48,7 @@ unsafe extern "C" {
 }
 
 const STUB_BYTES: u64 = 16;
+const PROGRAMS: PrivilegeLevel = PrivilegeLevel::Ring3;
 /// Bytes below a kernel stack that are never mapped.
 pub(super) const GUARD_BYTES: u64 = 4096;
 const NMI: u64 = 2;
@@ -78,15 +81,17 @@ pub(super) fn load() {
 fn table() -> InterruptDescriptorTable {
     let mut table = InterruptDescriptorTable::new();
     macro_rules! gates {
-        ($($field:ident = $vector:literal $(on $stack:expr)?),* $(,)?) => {$(
+        ($($field:ident = $vector:literal $(for $whom:ident)? $(on $stack:expr)?),* $(,)?) => {$(
             // SAFETY: the stub is code that handles this vector, with or without error code as the CPU pushes it.
             let _options = unsafe { table.$field.set_handler_addr(stub($vector)) };
             // SAFETY: `gdt` gives that entry of the interrupt stack table a stack, and no other vector uses it.
             $(unsafe { _options.set_stack_index($stack) };)?
+            // These have instructions of their own, which programs may use.
+            $(_options.set_privilege_level($whom);)?
         )*};
     }
     gates! {
-        divide_error = 0, debug = 1, non_maskable_interrupt = 2 on gdt::NMI_STACK, breakpoint = 3, overflow = 4,
+        divide_error = 0, debug = 1 on gdt::DEBUG_STACK, non_maskable_interrupt = 2 on gdt::NMI_STACK, breakpoint = 3 for PROGRAMS, overflow = 4 for PROGRAMS,
         bound_range_exceeded = 5, invalid_opcode = 6, device_not_available = 7,
         double_fault = 8 on gdt::DOUBLE_FAULT_STACK, invalid_tss = 10, segment_not_present = 11,
         stack_segment_fault = 12, general_protection_fault = 13, page_fault = 14, x87_floating_point = 16,

@@ -39,6 +39,7 @@ mod mappings;
 mod memory;
 mod pci;
 mod processors;
+mod programs;
 mod runner;
 mod terminal;
 mod threads;
@@ -90,6 +91,7 @@ const ROOMS: &[&[Test]] = &[
     processors::TESTS,
     timers::TESTS,
     threads::TESTS,
+    programs::TESTS,
     pci::TESTS,
     terminal::TESTS,
 ];
