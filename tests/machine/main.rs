@@ -7,6 +7,7 @@ mod console;
 mod damage;
 mod faults;
 mod harness;
+mod hostile;
 mod input;
 mod last_log;
 mod limits;

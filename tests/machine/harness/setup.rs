@@ -108,6 +108,21 @@ impl Setup {
         setup
     }
 
+    pub(super) fn hostile(defines: &[&str]) -> Self {
+        let mut setup = Self::raw();
+        let raw = fs::read(&setup.image).unwrap_or_else(|error| panic!("{}: {error}", setup.image.display()));
+        setup.image = setup.scratch.file("hostile");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machine/hostile.asm");
+        let mut nasm = Command::new("nasm");
+        nasm.args(["-f", "bin", "-Werror"]).args(defines.iter().map(|define| format!("-D{define}")));
+        let status = nasm.arg("-o").arg(&setup.image).arg(source).status();
+        assert!(status.is_ok_and(|status| status.success()), "NASM makes no BIOS of {defines:?}");
+        let image = fs::read(&setup.image).map(|bios| [bios, raw].concat());
+        let written = image.and_then(|image| fs::write(&setup.image, image));
+        written.unwrap_or_else(|error| panic!("{}: {error}", setup.image.display()));
+        setup
+    }
+
     fn new(image: PathBuf, medium: Medium) -> Self {
         Self {
             scratch: Scratch::new(),
