@@ -134,6 +134,7 @@ fn main() {
         Case::new("bare sector", runs, Milestones::Eres { prompt: "$ " }, || Machine::sector(BARE_SECTOR)),
         Case::eres("raw, BIOS", runs, Machine::raw),
         Case::eres("ISO, BIOS", runs, Machine::iso),
+        Case::eres("kernel, PVH", runs, Machine::kernel),
         Case::eres("ISO, UEFI", few, || Machine::iso().uefi()),
     ];
     if words.iter().any(|word| word == "--linux") {
