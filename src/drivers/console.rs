@@ -13,7 +13,7 @@ use crate::hw::clock;
 use crate::hw::lock::Panicking;
 use crate::hw::power::END_TARGET;
 use crate::hw::retained::RetainedLog;
-use arrayvec::{ArrayString, ArrayVec};
+use arrayvec::ArrayVec;
 use core::fmt::{self, Write};
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -134,22 +134,7 @@ pub fn start() {
 pub fn retain(info: &BootInfo) {
     let Some(mut retained) = RetainedLog::open(info) else { return };
     let end = retained.end();
-    let mut last_words = ArrayString::<160>::new();
-    if end == End::Panic {
-        let mut position = 0;
-        while let Some(record) = retained.last(position) {
-            position = record.next;
-            let text = core::str::from_utf8(record.text).unwrap_or_default().trim();
-            if record.kind == Kind::Panic && last_words.len() + text.len() + 2 <= last_words.capacity() {
-                let is_first = last_words.is_empty();
-                last_words.push_str(if is_first { "" } else { ": " });
-                last_words.push_str(text);
-                if !is_first {
-                    break;
-                }
-            }
-        }
-    }
+    let message = retained.panic_message();
     {
         let log = LOG.lock();
         for (level, text) in log.records() {
@@ -159,8 +144,9 @@ pub fn retain(info: &BootInfo) {
         *RETAINED.lock() = Some(retained);
     }
     match end {
-        End::Unknown | End::InOrder => {}
-        End::Panic => log::warn!("the last start ended in a {last_words}; `log last` tells more"),
+        End::Unknown => {}
+        End::InOrder => log::debug!("the last start ended in order"),
+        End::Panic => log::warn!("the last start ended in a {message}; `log last` tells more"),
         End::Abrupt => log::info!("the last start ended abruptly; `log last` tells what it said"),
     }
 }
@@ -391,12 +377,16 @@ pub fn while_locked(action: impl FnOnce()) {
     action();
 }
 
-/// Has the record that was pushed last outlive a reset.
-pub(super) fn retain_newest(log: &LogRing<LOG_BYTES>, retained: &mut Option<RetainedLog>, kind: Kind) {
+/// Has the newest record, which is at `position`, outlive a reset.
+pub(super) fn retain_newest(log: &LogRing<LOG_BYTES>, position: u64, retained: &mut Option<RetainedLog>, kind: Kind) {
     if let Some(retained) = retained
-        && let Some((level, text)) = log.newest(1).next()
+        && let Some((level, pieces)) = log.newest_at(position)
     {
-        let text: ArrayVec<u8, MAX_TEXT> = text.take(MAX_TEXT).collect();
+        let mut text = ArrayVec::<u8, MAX_TEXT>::new();
+        for piece in pieces {
+            // As much as there is room for.
+            let _ = text.try_extend_from_slice(piece.get(..text.remaining_capacity()).unwrap_or(piece));
+        }
         retained.push(level, kind, &text);
     }
 }
@@ -411,8 +401,8 @@ impl Log for Logger {
     fn log(&self, record: &Record<'_>) {
         let kind = if record.target() == END_TARGET { Kind::End } else { Kind::Ordinary };
         let mut log = LOG.lock();
-        log.push(record.level(), *record.args());
-        retain_newest(&log, &mut RETAINED.lock(), kind);
+        let position = log.push(record.level(), *record.args());
+        retain_newest(&log, position, &mut RETAINED.lock(), kind);
         drop(log);
         if is_shown(record.level()) {
             {

@@ -82,8 +82,8 @@ impl<'a> LastWords<'a> {
                 let _ = record.try_push(character);
             } else if !record.is_empty() {
                 let mut log = self.panicking.seize(&LOG);
-                log.push(Level::Error, format_args!("{record}"));
-                console::retain_newest(&log, &mut self.panicking.seize(&RETAINED), Kind::Panic);
+                let position = log.push(Level::Error, format_args!("{record}"));
+                console::retain_newest(&log, position, &mut self.panicking.seize(&RETAINED), Kind::Panic);
                 drop(log);
                 record.clear();
                 self.records += 1;

@@ -1,6 +1,7 @@
 //! The memory of the log that outlives a warm reset (`logic::last_log`).
 
 use super::direct;
+use arrayvec::ArrayString;
 use core::arch::asm;
 use core::slice;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -48,6 +49,11 @@ impl RetainedLog {
     /// How the last start ended.
     pub fn end(&self) -> End {
         self.0.end()
+    }
+
+    /// What its panic said first; empty if there was none.
+    pub fn panic_message(&self) -> ArrayString<160> {
+        self.0.panic_message()
     }
 }
 

@@ -6,9 +6,12 @@
 //!
 //! The memory is four segments. A start writes to two of them in turns, emptying the older when the newer is full; the two with
 //! the last start's records are left alone until the next. A segment is a header (magic number, number of the start, number of
-//! the segment in it, checksum) and records behind each other (length, kind, checksum, text). A record's checksum covers also where
-//! it belongs, so that what was there before is none.
+//! the segment in it, checksum) and records behind each other (length, a mark, kind, the start's lowest byte, checksum, text). A
+//! record's checksum covers also where it belongs, so that what was there before is none. Reading goes on at the next record that is
+//! whole, wherever that is; mark and lowest byte make the search cheap, the checksum alone decides.
 
+use arrayvec::ArrayString;
+use core::fmt::Write;
 use core::ops::Range;
 use log::Level;
 
@@ -20,6 +23,7 @@ pub const BYTES: usize = SEGMENTS * SEGMENT_BYTES;
 const MAGIC: u32 = u32::from_le_bytes(*b"ErLg");
 const HEADER_BYTES: usize = 16;
 const RECORD_HEADER_BYTES: usize = 8;
+const RECORD_MARK: u8 = 0xa5;
 /// Records begin at multiples of this.
 const ALIGNMENT: usize = 4;
 /// Bytes of a text that are kept.
@@ -131,7 +135,8 @@ impl<'a> LastLog<'a> {
         let kind = level as u8 | (kind as u8) << 4;
         // At most `MAX_TEXT`.
         let [length, _] = (text.len() as u16).to_le_bytes();
-        let head = [length, 0, kind, 0];
+        let [start_low, ..] = self.header.start.to_le_bytes();
+        let head = [length, RECORD_MARK, kind, start_low];
         let checksum = record_checksum(self.header, self.at, head, text).to_le_bytes();
         if let Some(record) = self.memory.get_mut(start..start + bytes) {
             record[..4].copy_from_slice(&head);
@@ -143,34 +148,61 @@ impl<'a> LastLog<'a> {
         changed
     }
 
-    /// The record of the last start at `position`; the first is at 0, and each tells where the next one is.
+    /// The first record of the last start at or behind `position` that is whole. The first of all is at 0 or behind, and each tells
+    /// where the next one may be.
     pub fn record(&self, position: usize) -> Option<Record<'_>> {
+        self.find(position, |_| true)
+    }
+
+    /// How the last start ended.
+    pub fn end(&self) -> End {
+        let mut end = if self.record(0).is_some() { End::Abrupt } else { End::Unknown };
+        let mut position = 0;
+        while let Some(record) = self.find(position, |kind| kind != Kind::Ordinary) {
+            if record.kind == Kind::Panic {
+                return End::Panic;
+            }
+            (end, position) = (End::InOrder, record.next);
+        }
+        end
+    }
+
+    /// What the last start's panic said first: where it was and why. Empty if there was none.
+    pub fn panic_message(&self) -> ArrayString<160> {
+        let mut message = ArrayString::new();
+        let first = self.find(0, |kind| kind == Kind::Panic);
+        let second = first.and_then(|first| self.record(first.next)).filter(|record| record.kind == Kind::Panic);
+        for record in first.into_iter().chain(second) {
+            if !message.is_empty() {
+                // What does not fit is cut.
+                let _ = message.write_str(": ");
+            }
+            // A character that was cut is left out.
+            let text = record.text.utf8_chunks().next().map_or("", |chunk| chunk.valid()).trim();
+            text.chars().take_while(|character| message.try_push(*character).is_ok()).for_each(drop);
+        }
+        message
+    }
+
+    /// The first record at or behind `position` that is of a kind that is wanted, and whole. Others are passed over without a look at
+    /// their checksums, which would take most of the time.
+    fn find(&self, position: usize, is_wanted: impl Fn(Kind) -> bool) -> Option<Record<'_>> {
         let (mut index, mut at) = (position / SEGMENT_BYTES, (position % SEGMENT_BYTES).max(HEADER_BYTES));
         loop {
             let segment = (*self.last.get(index)?)?;
             let header = read_header(self.memory, segment)?;
             let bytes = self.memory.get(segment * SEGMENT_BYTES..(segment + 1) * SEGMENT_BYTES)?;
-            if let Some(mut record) = read_record(bytes, header, at) {
-                record.next += index * SEGMENT_BYTES;
-                return Some(record);
+            while at < SEGMENT_BYTES {
+                at = match read_record(bytes, header, at) {
+                    Some(record) if !is_wanted(record.kind) => record.next,
+                    Some(record) if is_whole(bytes, header, at, record.text) => {
+                        return Some(Record { next: index * SEGMENT_BYTES + record.next, ..record });
+                    }
+                    _ => at + ALIGNMENT,
+                };
             }
             (index, at) = (index + 1, HEADER_BYTES);
         }
-    }
-
-    /// How the last start ended.
-    pub fn end(&self) -> End {
-        let mut end = End::Unknown;
-        let mut position = 0;
-        while let Some(record) = self.record(position) {
-            position = record.next;
-            end = match (end, record.kind) {
-                (_, Kind::Panic) | (End::Panic, _) => End::Panic,
-                (_, Kind::End) | (End::InOrder, _) => End::InOrder,
-                _ => End::Abrupt,
-            };
-        }
-        end
     }
 
     /// Bytes of the memory, such as those that [`Self::push`] tells of.
@@ -202,17 +234,17 @@ fn read_header(memory: &[u8], segment: usize) -> Option<Header> {
     (word(0)? == MAGIC && word(3)? == header_checksum(header)).then_some(header)
 }
 
+/// What looks like a record, and may be none.
 fn read_record(segment: &[u8], header: Header, at: usize) -> Option<Record<'_>> {
     let bytes = segment.get(at..)?;
-    let head: [u8; 4] = *bytes.first_chunk()?;
-    let checksum = u32::from_le_bytes(*bytes.get(4..)?.first_chunk()?);
-    let length = usize::from(u16::from_le_bytes([head[0], head[1]]));
-    let text = bytes.get(RECORD_HEADER_BYTES..)?.get(..length)?;
-    if checksum != record_checksum(header, at, head, text) {
+    let [length, mark, kind, start_low] = *bytes.first_chunk()?;
+    let length = usize::from(length);
+    if mark != RECORD_MARK || start_low != header.start.to_le_bytes()[0] || length > MAX_TEXT {
         return None;
     }
-    let level = Level::iter().find(|level| *level as u8 == head[2] & 0xf)?;
-    let kind = match head[2] >> 4 {
+    let text = bytes.get(RECORD_HEADER_BYTES..)?.get(..length)?;
+    let level = Level::iter().find(|level| *level as u8 == kind & 0xf)?;
+    let kind = match kind >> 4 {
         0 => Kind::Ordinary,
         1 => Kind::Panic,
         2 => Kind::End,
@@ -220,6 +252,15 @@ fn read_record(segment: &[u8], header: Header, at: usize) -> Option<Record<'_>> 
     };
     let next = at + (RECORD_HEADER_BYTES + length).next_multiple_of(ALIGNMENT);
     Some(Record { level, kind, text, next })
+}
+
+/// Whether what looks like a record with this text is one.
+fn is_whole(segment: &[u8], header: Header, at: usize, text: &[u8]) -> bool {
+    let bytes = segment.get(at..).unwrap_or_default();
+    let (Some(head), Some(checksum)) = (bytes.first_chunk(), bytes.get(4..).and_then(<[u8]>::first_chunk)) else {
+        return false;
+    };
+    u32::from_le_bytes(*checksum) == record_checksum(header, at, *head, text)
 }
 
 fn header_checksum(header: Header) -> u32 {
@@ -234,15 +275,15 @@ fn record_checksum(header: Header, at: usize, head: [u8; 4], text: &[u8]) -> u32
     !add_to_checksum(add_to_checksum(checksum, &head), text)
 }
 
-/// CRC-32 (IEEE 802.3), four bits at a time: records are short, and a larger table is not worth its place.
+/// CRC-32 (IEEE 802.3), a byte at a time: larger tables are not worth their place.
 fn add_to_checksum(checksum: u32, bytes: &[u8]) -> u32 {
-    const TABLE: [u32; 16] = {
-        let mut table = [0; 16];
+    static TABLE: [u32; 256] = {
+        let mut table = [0; 256];
         let mut index = 0;
-        while index < 16 {
+        while index < 256 {
             let mut remainder = index as u32;
             let mut bit = 0;
-            while bit < 4 {
+            while bit < 8 {
                 remainder = if remainder & 1 == 1 { remainder >> 1 ^ 0xedb8_8320 } else { remainder >> 1 };
                 bit += 1;
             }
@@ -251,11 +292,7 @@ fn add_to_checksum(checksum: u32, bytes: &[u8]) -> u32 {
         }
         table
     };
-    bytes.iter().fold(checksum, |checksum, byte| {
-        let checksum = checksum ^ u32::from(*byte);
-        let checksum = TABLE[(checksum & 15) as usize] ^ checksum >> 4;
-        TABLE[(checksum & 15) as usize] ^ checksum >> 4
-    })
+    bytes.iter().fold(checksum, |checksum, byte| TABLE[usize::from(checksum as u8 ^ byte)] ^ checksum >> 8)
 }
 
 #[cfg(test)]
@@ -341,6 +378,50 @@ mod tests {
         assert_eq!(records(&LastLog::open(&mut memory).unwrap())[0].2, "after");
     }
 
+    #[test]
+    fn a_panic_is_told_by_its_place_and_message_whatever_follows() {
+        let message = |lines: &[(Kind, &str)]| {
+            let mut memory = vec![0; BYTES];
+            start(&mut memory, lines);
+            LastLog::open(&mut memory).unwrap().panic_message().to_string()
+        };
+        let place = (Kind::Panic, "kernel panic at src/main.rs:1");
+        assert_eq!(message(&[]), "");
+        assert_eq!(message(&[(Kind::Ordinary, "fine"), (Kind::End, "rebooting")]), "");
+        assert_eq!(message(&[(Kind::Ordinary, "fine"), place]), place.1);
+        let all = [place, (Kind::Panic, "  out of luck"), (Kind::Panic, "  | fine"), (Kind::Panic, "rax 1")];
+        assert_eq!(message(&all), "kernel panic at src/main.rs:1: out of luck");
+        // A long message is cut; it does not give way to what came behind it.
+        let long = message(&[place, (Kind::Panic, &"é".repeat(100)), (Kind::Panic, "rax 1")]);
+        assert!(
+            long.starts_with("kernel panic at src/main.rs:1: éé") && long.len() >= 159 && long.ends_with('é'),
+            "{long}"
+        );
+        // The log cuts within a character.
+        let cut = message(&[(Kind::Panic, ""), (Kind::Panic, &"xé".repeat(100))]);
+        assert!(cut.starts_with("xéxé"), "{cut}");
+    }
+
+    #[test]
+    fn damage_before_a_panic_does_not_hide_it() {
+        let mut memory = vec![0; BYTES];
+        let ordinary = {
+            let mut log = LastLog::open(&mut memory).unwrap();
+            let [ordinary, _] = log.push(Level::Info, Kind::Ordinary, b"fine");
+            for _ in 0..9 {
+                log.push(Level::Error, Kind::Panic, b"a line of a panic's many");
+            }
+            ordinary
+        };
+        for (at, value) in ordinary.clone().flat_map(|at| (0..=255).map(move |value| (at, value))) {
+            let mut memory = memory.clone();
+            memory[at] = value;
+            let log = LastLog::open(&mut memory).unwrap();
+            assert_eq!(log.end(), End::Panic, "byte {at} is {value}");
+            assert_eq!(records(&log).iter().filter(|(_, kind, _)| *kind == Kind::Panic).count(), 9);
+        }
+    }
+
     proptest! {
         #[test]
         fn what_was_damaged_is_left_out_and_nothing_else_is_made_up(
@@ -348,23 +429,35 @@ mod tests {
             damage in prop::collection::vec((0..BYTES, any::<u8>()), 0..8),
         ) {
             let mut memory = vec![0; BYTES];
+            let mut written = Vec::new();
             {
                 let mut log = LastLog::open(&mut memory).unwrap();
                 for line in &lines {
-                    log.push(Level::Info, Kind::Ordinary, line.as_bytes());
+                    let [record, header] = log.push(Level::Info, Kind::Ordinary, line.as_bytes());
+                    let segment = record.start / SEGMENT_BYTES;
+                    if !header.is_empty() {
+                        written.retain(|(record, _): &(Range<usize>, _)| record.start / SEGMENT_BYTES != segment);
+                    }
+                    written.push((record, line));
                 }
             }
-            for (at, byte) in &damage {
-                memory[*at] = *byte;
+            for (at, byte) in damage {
+                let is_header = at % SEGMENT_BYTES < HEADER_BYTES;
+                if memory[at] != byte {
+                    memory[at] = byte;
+                    // A segment whose header is damaged is none.
+                    let segment = at / SEGMENT_BYTES;
+                    written.retain(|(record, _)| {
+                        let text = record.start..record.start + RECORD_HEADER_BYTES + usize::from(memory[record.start]);
+                        let is_hit = text.contains(&at);
+                        !(is_hit || is_header && record.start / SEGMENT_BYTES == segment)
+                    });
+                }
             }
             let log = LastLog::open(&mut memory).unwrap();
             let found: Vec<String> = records(&log).into_iter().map(|(_, _, text)| text).collect();
-            let mut rest = lines.iter();
-            prop_assert!(found.iter().all(|text| rest.any(|line| line == text)), "records that were never written");
-            if damage.is_empty() {
-                prop_assert_eq!(&found[..], &lines[lines.len() - found.len()..]);
-                prop_assert!(found.len() == lines.len() || found.len() > 50);
-            }
+            let expected: Vec<&String> = written.iter().map(|(_, line)| *line).collect();
+            prop_assert_eq!(found.iter().collect::<Vec<_>>(), expected);
         }
 
         #[test]
