@@ -77,12 +77,17 @@ impl BootInfo {
     /// may have used free memory yet.
     ///
     /// The places are those that neither firmware nor loaders were seen to write to while they start: SeaBIOS and GRUB take memory
-    /// from its top, OVMF from there and below 24 MiB, our own loader right behind the kernel.
+    /// from its top, OVMF some 40 MiB from there and below 24 MiB, our own loader right behind the kernel. Other firmware may clear
+    /// or use them, as OVMF does with less than 60 MiB, and then nothing outlives a reset.
     #[must_use]
     pub fn with_log(mut self) -> Self {
         const MIB: u64 = 1 << 20;
         let bytes = u64::try_from(last_log::BYTES).unwrap_or(0);
-        let candidates = [64 * MIB, 32 * MIB, 7 * MIB, 3 * MIB].map(|start| start..start.saturating_add(bytes));
+        // With what there must be of memory, so that they are far from its end.
+        let places = [(64 * MIB, 120 * MIB), (32 * MIB, 60 * MIB), (7 * MIB, 0), (3 * MIB, 0)];
+        let end = self.memory.top();
+        let candidates = places.into_iter().filter(|(_, least)| end >= *least);
+        let candidates = candidates.map(|(start, _)| start..start.saturating_add(bytes));
         self.log = self.memory.set_aside(candidates, MemoryKind::Log);
         self
     }

@@ -425,7 +425,9 @@ proptest! {
 #[test]
 fn memory_for_the_log_is_set_aside_where_it_is_free() {
     let bytes = crate::last_log::BYTES as u64;
-    for (memory_mib, start_mib) in [(128, Some(64)), (64, Some(32)), (16, Some(7)), (4, Some(3)), (3, None)] {
+    for (memory_mib, start_mib) in
+        [(128, Some(64)), (96, Some(32)), (64, Some(32)), (48, Some(7)), (16, Some(7)), (4, Some(3)), (3, None)]
+    {
         let memory = memory_map(&[(0, 0x9fc00, 1), (0x10_0000, (memory_mib - 1) << 20, 1)]);
         let info = parse_tags(&[memory]).unwrap();
         let (before, pieces) = (info.memory.usable_bytes(), info.memory.usable_pieces());
