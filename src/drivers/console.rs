@@ -195,7 +195,8 @@ fn show(level: LevelFilter) {
     log::set_max_level(level.max(KEPT));
 }
 
-fn is_shown(level: Level) -> bool {
+/// Whether the console shows records of that level.
+pub fn is_shown(level: Level) -> bool {
     level as usize <= SHOWN.load(Ordering::Relaxed)
 }
 

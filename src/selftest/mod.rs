@@ -35,6 +35,7 @@ mod faulty;
 mod guards;
 mod interrupts;
 mod locks;
+mod log;
 mod mappings;
 mod memory;
 mod pci;
@@ -94,6 +95,7 @@ const ROOMS: &[&[Test]] = &[
     programs::TESTS,
     pci::TESTS,
     terminal::TESTS,
+    log::TESTS,
 ];
 
 /// All tests that end in a panic.
