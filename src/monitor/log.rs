@@ -37,7 +37,11 @@ fn last(context: &mut Context<'_>) -> Outcome {
         writeln!(context, "{}{}", record.prefix(), record.text)?;
     }
     if position == 0 {
-        writeln!(context, "nothing of a last start is left: the machine was off, or its memory was used since")?;
+        let why = match context.info.log {
+            Some(_) => "nothing of a last start is left: the machine was off, or its memory was used since",
+            None => "there is no memory for a log that outlives a reset",
+        };
+        writeln!(context, "{why}")?;
     }
     Ok(())
 }
