@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
         memory[at] = change[2];
     }
     let mut log = LastLog::open(&mut memory).expect("the memory is as large as it must be");
-    let _ = log.end();
+    let _ = (log.end(), log.panic_message());
     let mut position = 0;
     while let Some(record) = log.record(position) {
         assert!(record.next > position, "reading does not get on");

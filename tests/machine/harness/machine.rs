@@ -1,6 +1,7 @@
 //! A running machine: what a test waits for, looks at and types.
 
 use super::bochs::BochsSetup;
+use super::gdb;
 use super::keys;
 use super::picture::{Colour, Picture};
 use super::qmp::Qmp;
@@ -350,6 +351,14 @@ impl Machine {
     #[track_caller]
     pub fn qmp(&mut self, command: &str, arguments: Value) -> Value {
         self.try_qmp(command, arguments).unwrap_or_else(|error| panic!("{error}\n{}", self.report()))
+    }
+
+    /// Writes to physical memory, while the machine stands still for a moment.
+    #[track_caller]
+    pub fn write_memory(&mut self, address: u64, bytes: &[u8]) {
+        let path = self.scratch.file("debugger");
+        let written = self.control().and_then(|control| gdb::write_memory(&mut lock(&control), &path, address, bytes));
+        written.unwrap_or_else(|error| panic!("cannot write to memory: {error}\n{}", self.report()));
     }
 
     /// Whether the emulator has ended, by a shutdown or, as nothing may reboot, by a reset.

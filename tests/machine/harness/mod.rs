@@ -16,6 +16,7 @@
 
 mod bochs;
 mod compose;
+mod gdb;
 mod keys;
 mod machine;
 mod picture;
