@@ -6,6 +6,7 @@
 use crate::drivers::ps2::{self, Ps2Keyboard};
 use crate::drivers::tty::{Place, Tty};
 use crate::drivers::{console, serial_input, tty};
+use crate::hw::clock;
 use crate::hw::irq::Registration;
 use crate::hw::lock::Panicking;
 use crate::hw::port;
@@ -19,6 +20,9 @@ use spin::Once;
 
 /// Bytes from the serial port that are served in one go.
 const CHUNK: usize = 64;
+
+/// How often a serial port without interrupts is asked.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 static WORK: WaitQueue = WaitQueue::new();
 static ATTENTION: Once<fn(Attention)> = Once::new();
@@ -49,6 +53,8 @@ pub(super) fn wake() {
 pub struct Input {
     keyboard: Option<Ps2Keyboard>,
     _serial: Option<Registration>,
+    /// When to ask the serial port next, if it cannot interrupt.
+    next_poll: Option<Instant>,
     /// What the terminal had no room for.
     held: ArrayVec<u8, CHUNK>,
     /// The terminal that the latest bytes from the serial port were for.
@@ -59,16 +65,23 @@ pub struct Input {
 impl Input {
     /// Starts both. `sleep` is for keyboard controllers that take their time.
     pub fn start(info: &BootInfo, sleep: fn(Duration)) -> Self {
-        let serial = match serial_input::start() {
-            Some(Ok(registration)) => Some(registration),
+        let (serial, next_poll) = match serial_input::start() {
+            Some(Ok(registration)) => (Some(registration), None),
             Some(Err(error)) => {
-                log::warn!("serial port: sends only, {error}");
-                None
+                log::warn!("serial port: {error}, so it is asked a hundred times a second");
+                (None, Some(Instant::START))
             }
-            None => None,
+            None => (None, None),
         };
         let keyboard = Ps2Keyboard::start(keymap(info), sleep);
-        Self { keyboard, _serial: serial, held: ArrayVec::new(), terminal: tty::typed_at(), told_overrun: false }
+        Self {
+            keyboard,
+            _serial: serial,
+            next_poll,
+            held: ArrayVec::new(),
+            terminal: tty::typed_at(),
+            told_overrun: false,
+        }
     }
 
     /// Wakes when there may be work.
@@ -84,7 +97,8 @@ impl Input {
 
     /// When to call [`service`](Self::service) even without work.
     pub fn deadline(&self) -> Option<Instant> {
-        self.keyboard.as_ref()?.deadline()
+        let keyboard = self.keyboard.as_ref().and_then(Ps2Keyboard::deadline);
+        keyboard.into_iter().chain(self.next_poll).min()
     }
 
     /// Serves what has come in, until there is nothing left or the terminal has no room.
@@ -121,6 +135,10 @@ impl Input {
     }
 
     fn serve_serial(&mut self) {
+        if let Some(next_poll) = &mut self.next_poll {
+            serial_input::poll();
+            *next_poll = clock::now().after(POLL_INTERVAL);
+        }
         if serial_input::take_break() {
             attend(Attention::SerialBreak);
         }

@@ -1,4 +1,5 @@
-//! What comes in at the first serial port: by interrupt, into a ring, from which a thread takes it.
+//! What comes in at the first serial port: by interrupt, into a ring, from which a thread takes it. Where no interrupt can come, the
+//! thread asks the port ([`poll`]).
 //!
 //! Nothing is lost as long as the other side waits when asked to. When the ring is nearly full, RTS falls; when it is
 //! full, bytes stay in the port, which does not interrupt for them until there is room. A virtual port (QEMU's) takes
@@ -38,7 +39,7 @@ static OVERRUNS: AtomicU64 = AtomicU64::new(0);
 
 struct Receiver {
     port: SerialReceiver,
-    /// Interrupts have been asked for.
+    /// Somebody wants what comes in.
     is_started: bool,
     /// The other side was asked to wait.
     is_waiting: bool,
@@ -51,20 +52,20 @@ pub(super) fn attach(port: SerialReceiver) {
     *RECEIVER.lock() = Some(Receiver { port, is_started: false, is_waiting: false, is_called: false });
 }
 
-/// Lets the port interrupt. `None` without a port.
+/// Takes in what comes from now on, by interrupt. `None` without a port.
 ///
 /// # Errors
-/// As of [`irq::register`].
+/// As of [`irq::register`]: somebody must [`poll`] then.
 pub(super) fn start() -> Option<Result<Registration, IrqError>> {
     RECEIVER.lock().as_ref()?;
     let registration = irq::register(LINE, interrupt, "serial port");
-    if registration.is_ok()
-        && let Some(receiver) = RECEIVER.lock().as_mut()
-    {
+    if let Some(receiver) = RECEIVER.lock().as_mut() {
         receiver.is_started = true;
         // Ports that are switched on may see one.
         BREAK.store(false, Ordering::Relaxed);
-        receiver.port.enable_interrupts(IER::DATA_READY | IER::RECEIVER_LINE_STATUS);
+        if registration.is_ok() {
+            receiver.port.enable_interrupts(IER::DATA_READY | IER::RECEIVER_LINE_STATUS);
+        }
     }
     Some(registration)
 }
@@ -137,6 +138,14 @@ fn note(status: LSR) {
 }
 
 fn interrupt() {
+    poll();
+    if has_bytes() || has_break() {
+        input::wake();
+    }
+}
+
+/// Takes what has come in.
+pub(super) fn poll() {
     if let Some(receiver) = RECEIVER.lock().as_mut() {
         if core::mem::take(&mut receiver.is_called) {
             receiver.port.disable_interrupts(IER::THR_EMPTY);
@@ -150,9 +159,6 @@ fn interrupt() {
                 break;
             }
         }
-    }
-    if has_bytes() || has_break() {
-        input::wake();
     }
 }
 
