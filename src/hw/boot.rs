@@ -75,7 +75,7 @@ pub fn known() -> Option<&'static BootInfo> {
 
 /// Where text can be shown when [`information`] is of no use.
 pub fn display(protocol: Protocol, address: u32) -> Display {
-    if protocol == Protocol::PVH { Display::TEXT_80X25 } else { display_by_tags(address) }
+    if protocol == Protocol::PVH { pvh::display(&EarlyMemory) } else { display_by_tags(address) }
 }
 
 fn display_by_tags(address: u32) -> Display {

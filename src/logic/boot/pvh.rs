@@ -26,6 +26,13 @@ const MAX_LINE: usize = 4096;
 const VIDEO_MODE: u64 = 0x449;
 const COLOUR_TEXT_80X25: [u8; 3] = [3, 80, 0];
 
+/// Where a BIOS keeps the segment of its extended data area (40:0E), of which ACPI may have the first KiB, and the memory that it
+/// looks like itself (ACPI 6.5 section 5.2.5.1).
+const EXTENDED_DATA_SEGMENT: u64 = 0x40e;
+const EXTENDED_DATA: Range<u64> = 0x8_0000..0xa_0000;
+const BIOS_MEMORY: Range<u64> = 0xe_0000..0x10_0000;
+const RSDP_ALIGNMENT: usize = 16;
+
 /// Physical memory to read from.
 pub trait PhysicalMemory {
     /// The bytes at `address`; `None` if they cannot be read or are the kernel's own.
@@ -46,19 +53,30 @@ impl<'a, M: PhysicalMemory> Reader<'a, M> {
         Some(bytes)
     }
 
-    /// A line that ends with a NUL, without it; address 0 stands for none.
+    /// A line that ends with a NUL, without it; of a longer one, what is looked at. Address 0 stands for none.
     fn line(&mut self, address: u64) -> Option<&'a str> {
         if address == 0 {
             return Some("");
         }
-        // It may end just before what cannot be read.
-        let page_end = address.checked_add(1)?.checked_next_multiple_of(4096)?;
-        let first = usize::try_from(page_end.saturating_sub(address)).ok()?;
-        let length = [MAX_LINE, first].into_iter().find_map(|length| {
-            let bytes = self.memory.bytes(address, length)?;
-            bytes.iter().position(|byte| *byte == 0)
-        })?;
-        core::str::from_utf8(self.bytes(address, length.checked_add(1)?)?.get(..length)?).ok()
+        let (bytes, may_be_cut) = match self.memory.bytes(address, MAX_LINE) {
+            Some(bytes) => (bytes, true),
+            None => {
+                // It may end just before what cannot be read.
+                let page_end = address.checked_add(1)?.checked_next_multiple_of(4096)?;
+                (self.memory.bytes(address, usize::try_from(page_end.saturating_sub(address)).ok()?)?, false)
+            }
+        };
+        let end = bytes.iter().position(|byte| *byte == 0);
+        let length = end.or(may_be_cut.then_some(MAX_LINE))?;
+        self.bytes(address, length.saturating_add(1).min(MAX_LINE))?;
+        let line = bytes.get(..length)?;
+        match core::str::from_utf8(line) {
+            // The cut may go through a character.
+            Err(error) if end.is_none() && error.error_len().is_none() => {
+                core::str::from_utf8(line.get(..error.valid_up_to())?).ok()
+            }
+            result => result.ok(),
+        }
     }
 
     /// A table of `count` entries.
@@ -113,7 +131,13 @@ pub fn parse(
             None => left_out = left_out.saturating_add(1),
         }
     }
-    info.rsdp = long(start, 32).filter(|address| *address != 0).and_then(|address| rsdp(memory, address));
+    info.rsdp = match long(start, 32) {
+        None | Some(0) => rsdp_of_bios(memory),
+        Some(address) => rsdp(memory, address).or_else(|| {
+            left_out = left_out.saturating_add(1);
+            None
+        }),
+    };
 
     let mut map = MapBuilder::default();
     let count = word(start, 48).and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
@@ -129,14 +153,21 @@ pub fn parse(
         };
         map.add(start..start.saturating_add(bytes), kind_of(kind))?;
     }
-    if memory.bytes(VIDEO_MODE, COLOUR_TEXT_80X25.len()) == Some(&COLOUR_TEXT_80X25) {
-        // There was a BIOS, and it left the screen as every PC's is.
-        info.display = Display::TEXT_80X25;
+    info.display = display(memory);
+    if info.display != Display::None {
         info.firmware = Firmware::Bios;
     }
     info.tags_left_out = left_out;
     carve(&mut map, &mut info, &reader.pieces, kernel)?;
     Ok(info)
+}
+
+/// Where text can be shown, which PVH does not tell: where a BIOS has left the screen as it is on every PC.
+pub fn display(memory: &impl PhysicalMemory) -> Display {
+    match memory.bytes(VIDEO_MODE, COLOUR_TEXT_80X25.len()) {
+        Some(mode) if mode == COLOUR_TEXT_80X25 => Display::TEXT_80X25,
+        _ => Display::None,
+    }
 }
 
 /// The first module needs no words to say that it is the initramfs: QEMU's `-initrd` has none.
@@ -153,6 +184,17 @@ fn rsdp(memory: &impl PhysicalMemory, address: u64) -> Option<Rsdp> {
     const BYTES_OF_2: usize = 36;
     let longer = memory.bytes(address, BYTES_OF_2).and_then(Rsdp::read);
     longer.or_else(|| memory.bytes(address, BYTES_OF_1).and_then(Rsdp::read))
+}
+
+/// Where a BIOS has it. QEMU's option ROM for PVH looks at a small part of this.
+fn rsdp_of_bios(memory: &impl PhysicalMemory) -> Option<Rsdp> {
+    const EXTENDED_DATA_BYTES: u64 = 1024;
+    let segment = memory.bytes(EXTENDED_DATA_SEGMENT, 2).and_then(|bytes| bytes.first_chunk().copied());
+    let start = u64::from(u16::from_le_bytes(segment.unwrap_or_default())) << 4;
+    let extended_data = start..start.saturating_add(EXTENDED_DATA_BYTES);
+    let has_extended_data = EXTENDED_DATA.start <= start && extended_data.end <= EXTENDED_DATA.end;
+    let places = has_extended_data.then_some(extended_data).into_iter().chain([BIOS_MEMORY]);
+    places.flat_map(|place| place.step_by(RSDP_ALIGNMENT)).find_map(|address| rsdp(memory, address))
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
@@ -231,10 +273,55 @@ mod tests {
 
     #[test]
     fn a_hypervisor_without_firmware_has_no_screen() {
+        for mode in [[0; 3], [0x12, 80, 0], [3, 40, 0], [3, 80, 1], [0xff; 3]] {
+            let mut memory = machine();
+            memory.put(VIDEO_MODE, &mode);
+            let info = memory.parse().unwrap();
+            assert_eq!((info.display, info.firmware), (Display::None, Firmware::Hypervisor));
+        }
+    }
+
+    #[test]
+    fn acpi_that_was_not_told_of_is_found_where_a_bios_has_it() {
+        let found = Some(Rsdp { revision: 0, root_table: 0x7fe_0000 });
+        for address in [0xe_0000, 0xf_0000, 0xf_ffd0, 0x9_fc00, 0x9_fff0 - 16] {
+            let mut memory = machine();
+            memory.put(START + 32, &longs(&[0]));
+            let root = memory.0[0xf_0000..0xf_0014].to_vec();
+            memory.put(0xf_0000, &[0; 20]);
+            assert_eq!(memory.parse().unwrap().rsdp, None);
+            memory.put(EXTENDED_DATA_SEGMENT, &0x9fc0_u16.to_le_bytes());
+            memory.put(address, &root);
+            assert_eq!(memory.parse().unwrap().rsdp, found, "{address:#x}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_cut_at_a_character() {
         let mut memory = machine();
-        memory.put(VIDEO_MODE, &[0; 3]);
+        memory.put(0x8000, b"log=debug ");
+        memory.put(0x800a, "\u{e4}".repeat(MAX_LINE).as_bytes());
+        memory.put(START + 24, &longs(&[0x8000]));
+        memory.put(0x2000 + 16, &longs(&[0x8001]));
         let info = memory.parse().unwrap();
-        assert_eq!((info.display, info.firmware), (Display::None, Firmware::Hypervisor));
+        assert!(info.command_line.as_str().starts_with("log=debug \u{e4}"));
+        assert!(info.modules[0].arguments.starts_with("og=debug \u{e4}"));
+        assert_eq!(info.tags_left_out, 0);
+        // Bytes that are no text are left out, long or not.
+        memory.put(0x8000, &[0xe4]);
+        let info = memory.parse().unwrap();
+        assert_eq!((info.command_line.as_str(), info.tags_left_out), ("", 1));
+    }
+
+    #[test]
+    fn a_line_may_end_just_before_what_cannot_be_read_and_no_later() {
+        let mut memory = machine();
+        memory.put(0xf_fff0, b"log=debug\0");
+        memory.put(START + 24, &longs(&[0xf_fff0]));
+        assert_eq!(memory.parse().unwrap().command_line.as_str(), "log=debug");
+        memory.put(0xf_fff0, &[b'a'; 16]);
+        let info = memory.parse().unwrap();
+        assert_eq!((info.command_line.as_str(), info.tags_left_out), ("", 1));
     }
 
     #[test]
@@ -265,7 +352,8 @@ mod tests {
         }
         let mut memory = machine();
         memory.put(START + 32, &longs(&[0xf_0001]));
-        assert_eq!(memory.parse().unwrap().rsdp, None);
+        let info = memory.parse().unwrap();
+        assert_eq!((info.rsdp, info.tags_left_out), (None, 1));
         memory.put(START + 12, &u32::MAX.to_le_bytes());
         assert!(memory.parse().unwrap().modules.len() <= MAX_MODULES);
     }
