@@ -64,6 +64,11 @@ impl Machine {
         Setup::kernel()
     }
 
+    /// The kernel without its initramfs.
+    pub fn kernel_alone() -> Setup {
+        Setup::kernel_alone()
+    }
+
     /// Another disk image, on IDE unless told otherwise.
     pub fn image(path: &Path) -> Setup {
         Setup::of_image(path)

@@ -53,8 +53,10 @@ pub enum ReadError {
 }
 
 enum Medium {
-    /// No medium: QEMU loads the image, a kernel, itself.
+    /// No medium: QEMU loads the image, a kernel, itself, and the initramfs with it.
     Kernel,
+    /// The kernel alone.
+    KernelAlone,
     Cd(Cd),
     Disk(Bus),
     Stick(Usb),
@@ -90,6 +92,10 @@ impl Setup {
 
     pub(super) fn kernel() -> Self {
         Self::new(image_path("build/kernel.elf", "scripts/kernel.sh"), Medium::Kernel)
+    }
+
+    pub(super) fn kernel_alone() -> Self {
+        Self { medium: Medium::KernelAlone, ..Self::kernel() }
     }
 
     pub(super) fn of_image(path: &Path) -> Self {
@@ -278,6 +284,7 @@ impl Setup {
             ["-device".to_string(), controller.to_string()].into_iter().chain(storage).collect()
         };
         match self.medium {
+            Medium::KernelAlone => vec!["-kernel".into(), image.display().to_string()],
             Medium::Kernel => {
                 let initramfs = image_path("build/initramfs.cpio", "scripts/kernel.sh");
                 ["-kernel".into(), image.display().to_string(), "-initrd".into(), initramfs.display().to_string()]
