@@ -18,6 +18,7 @@
 //! [`page_table::TableMemory`] find them, in the direct map or on the test's heap. Nothing here flushes a processor's buffers.
 
 pub mod areas;
+pub mod backing;
 pub mod frames;
 pub mod page;
 pub mod page_table;

@@ -1,0 +1,85 @@
+//! What can be done with an open file of any kind: regular file, directory, pipe, terminal, socket, event.
+//!
+//! Nothing here waits. What cannot go on answers [`Errno::EAGAIN`]; [`File::poll`] says what is ready, and the queue of
+//! [`File::changes`] wakes whenever that may have become more. The layer above sleeps, once for all kinds, and knows `O_NONBLOCK`,
+//! time-outs and signals; so poll(2), select(2), epoll(7) and every call that blocks are made of these few lines.
+//!
+//! Bytes come and go through buffers of the kernel, because nothing may touch a program's memory with a lock held.
+
+use crate::errno::Errno;
+use crate::sync::WaitQueue;
+use bitflags::bitflags;
+use linux_raw_sys::general;
+
+bitflags! {
+    /// What a file is ready for, as poll(2) and epoll_ctl(2) number it.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Readiness: u32 {
+        /// A read would not wait.
+        const IN = general::POLLIN;
+        /// Something exceptional.
+        const PRI = general::POLLPRI;
+        /// A write would not wait.
+        const OUT = general::POLLOUT;
+        /// The file failed, or nobody reads what would be written. Told unasked.
+        const ERR = general::POLLERR;
+        /// The other side is gone. Told unasked.
+        const HUP = general::POLLHUP;
+        /// There is no such open file. Told unasked, by poll(2) alone.
+        const NVAL = general::POLLNVAL;
+        /// The same as `IN`.
+        const RDNORM = general::POLLRDNORM;
+        /// The same as `OUT`.
+        const WRNORM = general::POLLWRNORM;
+        /// The other side writes no more.
+        const RDHUP = general::POLLRDHUP;
+    }
+}
+
+/// An open file, as its kind has it. Positions and `O_APPEND` are the open description's; who has a position passes it.
+///
+/// All answers of bytes are counts that may be smaller than what was asked for, and 0 of a read is the end.
+pub trait File: Send + Sync {
+    /// Reads from `position` on, where the kind has positions.
+    ///
+    /// # Errors
+    /// As read(2); [`Errno::EAGAIN`] if it would have to wait; [`Errno::EINVAL`] if the kind cannot be read.
+    fn read(&self, position: u64, bytes: &mut [u8]) -> Result<usize, Errno>;
+
+    /// Writes from `position` on, where the kind has positions.
+    ///
+    /// # Errors
+    /// As write(2); [`Errno::EAGAIN`] if it would have to wait; [`Errno::EINVAL`] if the kind cannot be written;
+    /// [`Errno::EPIPE`] if nobody reads: the layer above sends the signal.
+    fn write(&self, position: u64, bytes: &[u8]) -> Result<usize, Errno>;
+
+    /// What it is ready for now.
+    fn poll(&self) -> Readiness;
+
+    /// Wakes when [`File::poll`] may answer more than before; `None` for kinds that are always ready.
+    fn changes(&self) -> Option<&WaitQueue>;
+
+    /// ioctl(2): does what `request` asks with `argument`, an address or a number, by the kind's own rules.
+    ///
+    /// # Errors
+    /// [`Errno::ENOTTY`] for requests that the kind does not know.
+    fn control(&self, request: u32, argument: u64, memory: &mut dyn UserBytes) -> Result<u64, Errno> {
+        let _ = (request, argument, memory);
+        Err(Errno::ENOTTY)
+    }
+}
+
+/// The memory of the program that calls. Asked with no lock held: it may wait for pages.
+pub trait UserBytes {
+    /// Copies from the program at `address`.
+    ///
+    /// # Errors
+    /// [`Errno::EFAULT`].
+    fn read(&mut self, address: u64, bytes: &mut [u8]) -> Result<(), Errno>;
+
+    /// Copies to the program at `address`.
+    ///
+    /// # Errors
+    /// [`Errno::EFAULT`].
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Errno>;
+}
