@@ -173,6 +173,11 @@ impl Machine {
         }
     }
 
+    /// Waits for a complete serial line that contains `text`, found or not found before; whether there is one.
+    pub fn comes_to_line(&mut self, text: &str) -> bool {
+        self.serial.wait_for_line(0, PATIENCE, |line| line.contains(text)).is_ok()
+    }
+
     /// Waits until the serial line stands still after `text`, as after a prompt; answers when that came, from the emulator's start.
     #[track_caller]
     pub fn expect_prompt(&mut self, text: &str) -> Duration {
