@@ -28,6 +28,7 @@ scripts/reproduce.sh
 scripts/fuzz.sh boot_info 10
 scripts/fuzz.sh pvh 5
 scripts/fuzz.sh last_log 5
+scripts/fuzz.sh log_code 10
 scripts/fuzz.sh acpi 10
 scripts/fuzz.sh smbios 5
 scripts/fuzz.sh pci 10

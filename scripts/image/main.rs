@@ -1,5 +1,5 @@
-//! The host tool that composes what Eres boots from: raw disk images, initramfs archives, the kernel's symbol table, and a look
-//! into an image.
+//! The host tool that composes what Eres boots from: raw disk images, initramfs archives, the kernel's symbol table, a look
+//! into an image, and the log of a QR code that the kernel showed.
 //!
 //! Invariants: the same inputs give the same bytes; an output file is either the old one or the whole new one; bad
 //! input is one line on standard error and exit status 1, never a panic.
@@ -14,6 +14,7 @@ mod pack;
 mod seal;
 mod symbols;
 
+use logic::log_code;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
@@ -27,6 +28,7 @@ const USAGE: &str = "usage:
   image raw --sector FILE --stage2 FILE --kernel ELF [--initramfs FILE] [--command-line TEXT] [--text] --output FILE
   image cpio DIRECTORY OUTPUT
   image layout IMAGE
+  image log TEXT    (what a phone reads of a QR code; or `-` for standard input)
   image symbols ELF OUTPUT
   image seal ELF";
 
@@ -50,6 +52,7 @@ fn run(arguments: &[OsString]) -> Result<String> {
         (Some("raw"), options) => raw(options),
         (Some("cpio"), [directory, output]) => cpio_archive(Path::new(directory), Path::new(output)),
         (Some("layout"), [image]) => layout::describe(&read(Path::new(image))?),
+        (Some("log"), text @ [_, ..]) => log(text),
         (Some("seal"), [kernel]) => sealed(Path::new(kernel)),
         (Some("symbols"), [kernel, output]) => symbol_table(Path::new(kernel), Path::new(output)),
         _ => Err(USAGE.to_string()),
@@ -87,6 +90,17 @@ fn cpio_archive(directory: &Path, output: &Path) -> Result<String> {
     let archive = cpio::archive(&entries)?;
     write(output, &archive)?;
     Ok(format!("{}: {} bytes, {} entries", output.display(), archive.len(), entries.len()))
+}
+
+/// The log in the text of a QR code. The text has a blank, so that it may come as several words.
+fn log(words: &[OsString]) -> Result<String> {
+    let text = match words {
+        [dash] if dash == "-" => {
+            io::read_to_string(io::stdin()).map_err(|error| format!("cannot read standard input: {error}"))?
+        }
+        _ => words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" "),
+    };
+    log_code::unpack(&text).map(|report| report.to_string()).map_err(|error| error.to_string())
 }
 
 fn sealed(kernel: &Path) -> Result<String> {
@@ -176,13 +190,33 @@ mod tests {
 
     #[test]
     fn wrong_command_lines_are_answered_with_the_reason() {
-        for words in
-            [&[][..], &["raw"], &["cpio", "x"], &["layout"], &["symbols", "x"], &["paint"], &["raw", "--paint"]]
-        {
+        for words in [
+            &[][..],
+            &["raw"],
+            &["cpio", "x"],
+            &["layout"],
+            &["log"],
+            &["symbols", "x"],
+            &["paint"],
+            &["raw", "--paint"],
+        ] {
             assert!(line(words).unwrap_err().contains("usage:"), "{words:?}");
         }
         assert!(line(&["raw", "--sector"]).unwrap_err().contains("--sector needs a value"));
         assert!(line(&["layout", "/nonexistent/image"]).unwrap_err().contains("cannot read /nonexistent/image"));
+    }
+
+    #[test]
+    fn the_log_of_a_code_is_told_however_the_text_is_split() {
+        let lines = |text: &'static str| text.lines().map(str::as_bytes);
+        let mut packer = Box::new(log_code::Packer::new());
+        let report = log_code::Report { head: lines("Eres OS 1.2.3\npanic"), newest_first: lines("ready\nstarting") };
+        let text = packer.pack(report, 400).to_owned();
+        let told = Ok("Eres OS 1.2.3\npanic\n\nThe log's end:\nstarting\nready".to_owned());
+        assert_eq!(line(&["log", &text]), told);
+        assert_eq!(line(&[&["log"], &text.split(' ').collect::<Vec<_>>()[..]].concat()), told);
+        assert_eq!(line(&["log", "hello"]), Err("the text of a code begins with ERES1".to_owned()));
+        assert!(line(&["log", &text[..text.len() - 3]]).is_err_and(|reason| reason.contains("not whole")));
     }
 
     #[test]

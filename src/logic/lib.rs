@@ -13,6 +13,7 @@ pub mod errno;
 pub mod fs;
 pub mod irq;
 pub mod last_log;
+pub mod log_code;
 pub mod log_ring;
 pub mod machine_check;
 pub mod mem;

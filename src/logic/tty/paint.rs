@@ -53,6 +53,11 @@ impl Painter {
         (self.framebuffer.width as usize / self.font.width, self.framebuffer.height as usize / self.font.height)
     }
 
+    /// Pixels in a cell's line.
+    pub fn cell_width(&self) -> usize {
+        self.font.width
+    }
+
     /// Hands the pixels of `cells`, which stand from `column` of `row` on, to `write`: a byte offset in the framebuffer and the
     /// bytes that go there, for each line of pixels.
     pub fn paint(&mut self, column: usize, row: usize, cells: &[Cell], mut write: impl FnMut(usize, &[u8])) {
