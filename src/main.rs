@@ -25,6 +25,7 @@ mod show;
 
 use core::fmt::Write;
 use drivers::console;
+use drivers::log_code::CodePlace;
 use hw::boot;
 use logic::boot::BootInfo;
 use logic::display::Display;
@@ -140,6 +141,7 @@ fn input_thread(info: &BootInfo) {
 fn stop(display: Display, error: &dyn core::fmt::Display) -> ! {
     console::attach_display(display);
     log::error!("{error}");
+    drivers::log_code::show_log(None, CodePlace::BesideText, format_args!("{error}"));
     hw::cpu::halt()
 }
 

@@ -4,10 +4,12 @@
 //!
 //! It allocates nothing, waits for no lock, and says the most important first, in case that it does not get further; then, from
 //! the least to the most important, what a photograph of the screen should show. An 80x25 screen has 24 rows above the cursor:
-//! 2 of message, 7 of registers, 15 of backtrace; what is left shows the end of the log.
+//! 2 of message, 7 of registers, 15 of backtrace; what is left shows the end of the log. Last of all comes a QR code of the same and
+//! of more of the log: beside the words where there is room, else on a page of its own.
 
 use crate::drivers::console;
 use crate::drivers::last_words::LastWords;
+use crate::drivers::log_code::{self, PanicRecords};
 use crate::hw::backtrace::{self, Backtrace};
 use crate::hw::lock::{Declared, Panicking};
 use crate::hw::{boot, cpu, paging, percpu, trap};
@@ -29,9 +31,13 @@ const MACHINERY: [&str; 4] = ["__rustc::", "core::panicking::", "core::option::"
 fn panic(info: &PanicInfo<'_>) -> ! {
     match Panicking::declare(info) {
         Declared::First(panicking) => {
-            report(&panicking, info);
+            let records = report(&panicking, info);
             if monitor::wants_panics() {
                 monitor::after_panic(&panicking);
+            }
+            if let Some(records) = records.filter(|_| !cfg!(feature = "selftest")) {
+                log_code::show_panic(&panicking, records);
+                turn_pages(&panicking);
             }
         }
         Declared::Again(panicking) => {
@@ -47,12 +53,16 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 }
 
 #[inline(never)]
-fn report(panicking: &Panicking, info: &PanicInfo<'_>) {
+fn report(panicking: &Panicking, info: &PanicInfo<'_>) -> Option<PanicRecords> {
     if !paging::installed() {
         console::attach_display_in_panic(panicking, || boot::display_in_panic(panicking));
     }
     let mut words = LastWords::new(panicking);
+    if !monitor::wants_panics() {
+        words.leave_room_for_code();
+    }
     say_message(&mut words, info);
+    let (message, first) = words.records();
     words.log_tail(LOG_LINES);
     if let Some(registers) = trap::fatal_frame(panicking) {
         // Writing never fails.
@@ -61,6 +71,17 @@ fn report(panicking: &Panicking, info: &PanicInfo<'_>) {
     say_backtrace(&mut words, backtrace::of_panic(panicking));
     if words.have_scrolled() {
         say_message(&mut words, info);
+    }
+    first.map(|first| PanicRecords { first, message })
+}
+
+/// Where a QR code has a page of its own, shows that and the text in turns, for as long as somebody presses keys.
+fn turn_pages(panicking: &Panicking) {
+    let mut shows_code = true;
+    while log_code::has_page(panicking) {
+        monitor::wait_for_key(panicking);
+        shows_code = !shows_code;
+        log_code::turn_page(panicking, shows_code);
     }
 }
 

@@ -2,6 +2,8 @@
 
 use crate::hw::video::VideoMemory;
 use logic::display::Framebuffer;
+use logic::log_code::paint::row_to_pixels;
+use logic::log_code::symbol::Symbol;
 use logic::tty::terminal::{Cell, Cursor};
 use logic::tty::{CellDisplay, Font, Painter};
 use spleen_font::{FONT_8X16, FONT_16X32};
@@ -13,6 +15,7 @@ const LARGE_WIDTH: u32 = 2560;
 pub struct FramebufferText {
     memory: VideoMemory,
     painter: Painter,
+    framebuffer: Framebuffer,
 }
 
 impl FramebufferText {
@@ -22,12 +25,24 @@ impl FramebufferText {
         let painter = Painter::new(framebuffer, font)?;
         let mut memory = VideoMemory::framebuffer(framebuffer)?;
         memory.clear();
-        Some(Self { memory, painter })
+        Some(Self { memory, painter, framebuffer: *framebuffer })
     }
 
     /// Columns and rows of cells.
     pub fn size(&self) -> (usize, usize) {
         self.painter.size()
+    }
+
+    /// Pixels from the column `text_columns` on to the right edge, and from the top to the bottom.
+    pub fn room_beside(&self, text_columns: usize) -> (usize, usize) {
+        let (width, height) = (self.framebuffer.width as usize, self.framebuffer.height as usize);
+        (width.saturating_sub(text_columns * self.painter.cell_width()), height)
+    }
+
+    /// Draws a row of a QR code's modules.
+    pub fn draw_code_row(&mut self, symbol: &Symbol<'_>, row: usize, scale: usize) {
+        let write = |offset, bytes: &[u8]| self.memory.write_bytes(offset, bytes);
+        row_to_pixels(symbol, row, scale, &self.framebuffer, write);
     }
 }
 

@@ -14,18 +14,23 @@ pub struct LastWords<'a> {
     /// Where the next character goes: from the screen's left edge, and from the row where the words began.
     column: usize,
     row: usize,
+    /// Columns of the screen that are left to a code.
+    columns_left: usize,
     /// What a row of the screen has no room for is left out there, instead of put into the next.
     cut: bool,
     /// What is said of a line so far, to become a record of the log; `None` while the log itself is said.
     record: Option<ArrayString<MAX_TEXT>>,
-    /// Records that were made.
+    /// Records that were made, and the first one's position.
     records: usize,
+    first_record: Option<u64>,
 }
 
 impl<'a> LastWords<'a> {
     /// Begins a new line, apart from what was said before, on a screen that may have been left half changed.
     pub fn new(panicking: &'a Panicking) -> Self {
-        let words = Self { panicking, column: 0, row: 0, cut: false, record: Some(ArrayString::new()), records: 0 };
+        let record = Some(ArrayString::new());
+        let words =
+            Self { panicking, column: 0, row: 0, columns_left: 0, cut: false, record, records: 0, first_record: None };
         let mut console = words.console();
         console.say_on_serial("\n");
         console.screen.recover();
@@ -33,6 +38,18 @@ impl<'a> LastWords<'a> {
         console.screen.render(0, usize::MAX);
         drop(console);
         words
+    }
+
+    /// Leaves the screen's right to a QR code.
+    pub fn leave_room_for_code(&mut self) {
+        let screen = &self.console().screen;
+        let (columns, _) = screen.size();
+        self.columns_left = columns - screen.columns_beside_code();
+    }
+
+    /// How many records of the log were made of what was said, and the first one's position.
+    pub fn records(&self) -> (usize, Option<u64>) {
+        (self.records, self.first_record)
     }
 
     /// Says a line of which the screen shows what fits into one row; the serial line has all of it.
@@ -87,6 +104,7 @@ impl<'a> LastWords<'a> {
                 drop(log);
                 record.clear();
                 self.records += 1;
+                self.first_record.get_or_insert(position);
             }
         }
     }
@@ -96,6 +114,7 @@ impl<'a> LastWords<'a> {
         let mut console = self.console();
         console.say_on_serial(text);
         let (columns, _) = console.screen.size();
+        let columns = columns.saturating_sub(self.columns_left);
         for character in text.chars() {
             if character == '\n' {
                 (self.column, self.row) = (0, self.row + 1);
@@ -105,6 +124,9 @@ impl<'a> LastWords<'a> {
                 continue;
             } else {
                 (self.column, self.row) = (1, self.row + 1);
+                if self.columns_left > 0 {
+                    console.screen.continue_line("\n");
+                }
             }
             console.screen.continue_line(character.encode_utf8(&mut [0; 4]));
         }

@@ -4,6 +4,7 @@ pub mod console;
 mod framebuffer;
 pub mod input;
 pub mod last_words;
+pub mod log_code;
 pub mod log_reader;
 pub mod pci;
 pub mod ps2;

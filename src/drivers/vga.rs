@@ -6,9 +6,15 @@ use logic::tty::palette::{colours, nearest_named};
 use logic::tty::terminal::{Attributes, Cell, Cursor, CursorShape};
 use logic::tty::{CellDisplay, REPLACEMENT, code_page_437};
 
+/// Cells that text memory has room for.
+const CELLS: usize = 0x4000;
+
 /// CRTC registers (IBM VGA technical reference): the cursor's first and last scan line, its place in cells.
 const CURSOR_START: u8 = 0x0a;
 const CURSOR_END: u8 = 0x0b;
+/// Which cell is shown first.
+const START_HIGH: u8 = 0x0c;
+const START_LOW: u8 = 0x0d;
 const CURSOR_HIGH: u8 = 0x0e;
 const CURSOR_LOW: u8 = 0x0f;
 /// In [`CURSOR_START`]: there is none.
@@ -20,23 +26,52 @@ const LAST_LINE: u8 = 15;
 const MODE_CONTROL: u8 = 0x10;
 const BLINK: u8 = 1 << 3;
 
-/// VGA text memory of some columns.
+/// VGA text memory of some columns and rows: what the screen shows, and behind it a second page, which it can show instead.
 pub struct VgaText {
     memory: VideoMemory,
     ports: VgaPorts,
     columns: usize,
+    rows: usize,
 }
 
 impl VgaText {
     /// Takes the text memory and blanks its first `columns` by `rows` cells.
     pub fn new(columns: usize, rows: usize) -> Option<Self> {
-        let mut display = Self { memory: VideoMemory::text()?, ports: port::vga()?, columns };
+        let mut display = Self { memory: VideoMemory::text()?, ports: port::vga()?, columns, rows };
         let mode = display.ports.attribute(MODE_CONTROL);
         display.ports.set_attribute(MODE_CONTROL, mode & !BLINK);
         let blank = attribute(Cell::default());
         (0..rows * columns).for_each(|place| display.write(place, b' ', blank));
         display.place_cursor(None);
         Some(display)
+    }
+
+    /// Where the second page begins; `None` if there is no room for one.
+    fn second_page(&self) -> Option<u16> {
+        let cells = self.columns * self.rows;
+        let start = cells.next_power_of_two();
+        u16::try_from(start).ok().filter(|_| start + cells <= CELLS)
+    }
+
+    /// Whether there is a second page.
+    pub fn has_second_page(&self) -> bool {
+        self.second_page().is_some()
+    }
+
+    /// Shows a cell on the second page.
+    pub fn draw_on_second_page(&mut self, column: usize, row: usize, cell: Cell) {
+        if let Some(start) = self.second_page().filter(|_| column < self.columns && row < self.rows) {
+            let code = code_page_437(cell.character()).unwrap_or(REPLACEMENT);
+            self.write(usize::from(start) + row * self.columns + column, code, attribute(cell));
+        }
+    }
+
+    /// Has the screen show the second page, or the first one again.
+    pub fn turn_page(&mut self, to_second: bool) {
+        let start = if to_second { self.second_page().unwrap_or(0) } else { 0 };
+        let [low, high] = start.to_le_bytes();
+        self.ports.set_crtc(START_HIGH, high);
+        self.ports.set_crtc(START_LOW, low);
     }
 
     fn write(&mut self, place: usize, code: u8, attribute: u8) {

@@ -84,6 +84,11 @@ impl<'a> Context<'a> {
         self.terminal.write(b"\x1b[H\x1b[2J");
     }
 
+    /// Waits until somebody types something.
+    pub fn wait_for_key(&mut self) {
+        self.terminal.read();
+    }
+
     /// Refuses what takes locks, after a panic.
     pub fn needs_locks(&self) -> Outcome {
         match self.panicking {

@@ -1,8 +1,9 @@
-//! `log`: what the kernel has said, and what the last start said.
+//! `log`, `qr`: what the kernel has said, and what the last start said.
 
-use super::context::{Complaint, Context, Outcome};
+use super::context::{Complaint, Context, Outcome, complain};
 use super::unknown;
-use crate::drivers::log_reader;
+use crate::drivers::log_code::CodePlace;
+use crate::drivers::{log_code, log_reader};
 use core::fmt::Write;
 use log::LevelFilter;
 
@@ -26,6 +27,22 @@ pub fn log(context: &mut Context<'_>, arguments: &[&str]) -> Outcome {
             writeln!(context, "{}{}", record.prefix(), record.text)?;
         }
     }
+    Ok(())
+}
+
+/// Shows the log's end as a QR code until a key is pressed.
+pub fn code(context: &mut Context<'_>, arguments: &[&str]) -> Outcome {
+    if !arguments.is_empty() {
+        return Err(Complaint::Usage);
+    }
+    writeln!(context, "Any key brings the text back.")?;
+    let words =
+        format_args!("Eres OS {}\n\nThe log's end.\n\nAny key brings the text back.", env!("CARGO_PKG_VERSION"));
+    if !log_code::show_log(context.panicking, CodePlace::Alone, words) {
+        complain!("there is no screen that has room for a code");
+    }
+    context.wait_for_key();
+    log_code::hide(context.panicking);
     Ok(())
 }
 

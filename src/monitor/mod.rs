@@ -101,6 +101,11 @@ pub fn after_panic(panicking: &Panicking) {
     }
 }
 
+/// Waits after a panic until somebody types something.
+pub fn wait_for_key(panicking: &Panicking) {
+    PolledConsole::new(panicking).read();
+}
+
 /// Reads lines and runs them, until one leaves.
 fn prompt(
     terminal: &mut dyn Terminal,

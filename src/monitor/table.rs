@@ -205,6 +205,17 @@ pub const COMMANDS: &[Command] = &[
         run: log::log,
     },
     Command {
+        name: "qr",
+        synopsis: "",
+        summary: "the log's end for a phone",
+        text: "Shows the newest records of the log, as many as it holds, as a QR code. On the\n\
+               machine where Eres was built, `build/image log TEXT` prints what the phone\n\
+               reads. Any key brings the text back.",
+        completion: Completion::None,
+        after_panic: true,
+        run: log::code,
+    },
+    Command {
         name: "uptime",
         synopsis: "",
         summary: "for how long the kernel has run",
