@@ -3,6 +3,7 @@
 //! They need `os.iso`, `build/os.img`, `build/selftest.elf` and `build/debug.elf`, which `scripts/iso.sh`, `scripts/raw.sh` and
 //! `scripts/kernel.sh selftest debug` build.
 
+mod codes;
 mod console;
 mod damage;
 mod faults;

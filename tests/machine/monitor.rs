@@ -33,8 +33,8 @@ const ANSWERS: &[(&str, &[&str])] = &[
     ("clear", &[]),
 ];
 
-/// Commands that do not come back, each with a test of its own below.
-const ENDS: &[&str] = &["provoke", "continue", "reboot", "poweroff"];
+/// Commands that do not come back by themselves, each with a test of its own; `qr` in `codes`.
+const ENDS: &[&str] = &["qr", "provoke", "continue", "reboot", "poweroff"];
 
 /// What is wrong, and the one line that helps.
 const COMPLAINTS: &[(&str, &str)] = &[

@@ -10,6 +10,7 @@ use super::screen::{self, Screen, VGA_TEXT_COLUMNS, VGA_TEXT_ROWS, VGA_TEXT_SIZE
 use super::serial::{Line, Miss, Transcript};
 use super::setup::Setup;
 use super::slots::Slot;
+use logic::log_code::{self, Unpacked};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,9 @@ const SCREEN_POLL: Duration = Duration::from_millis(200);
 const KEY_PAUSE: Duration = Duration::from_millis(20);
 /// A held PS/2 key repeats at up to 30 Hz; QEMU leaves that to whoever holds it.
 const KEY_REPEAT: Duration = Duration::from_millis(33);
+
+/// From one page of VGA text memory to the next.
+const VGA_PAGE_BYTES: usize = 4096;
 
 type Control = Arc<Mutex<Qmp>>;
 
@@ -255,6 +259,32 @@ impl Machine {
         }
     }
 
+    /// Waits until the screen shows a QR code of a log, and answers what that says.
+    #[track_caller]
+    pub fn expect_code(&mut self) -> Unpacked {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.code().map(|text| log_code::unpack(&text)) {
+                Some(Ok(unpacked)) => return unpacked,
+                Some(Err(error)) => panic!("a QR code says nothing: {error}\n{}", self.report()),
+                None if Instant::now() > deadline => self.fail("a QR code on the screen", Miss::TimedOut),
+                None => thread::sleep(SCREEN_POLL),
+            }
+        }
+    }
+
+    /// The text of the QR code that the screen shows now.
+    #[track_caller]
+    pub fn code(&mut self) -> Option<String> {
+        self.picture().unwrap_or_else(|error| panic!("cannot read the screen: {error}\n{}", self.report())).code()
+    }
+
+    /// The second page of VGA text memory.
+    #[track_caller]
+    pub fn second_page(&mut self) -> Screen {
+        self.text_page(1).unwrap_or_else(|error| panic!("cannot read text memory: {error}\n{}", self.report()))
+    }
+
     /// The colours in a cell of a graphical screen in the small font, the most frequent first.
     #[track_caller]
     pub fn cell_colours(&mut self, column: usize, row: usize) -> Vec<Colour> {
@@ -278,8 +308,14 @@ impl Machine {
         if (picture.width, picture.height) != VGA_TEXT_SIZE {
             return Ok(Screen::from_picture(&picture));
         }
+        self.text_page(0)
+    }
+
+    /// A page of VGA text memory, shown or not.
+    fn text_page(&mut self, number: usize) -> Result<Screen, String> {
         let path = self.scratch.file("text-memory");
-        let arguments = json!({ "val": 0xb8000, "size": VGA_TEXT_COLUMNS * VGA_TEXT_ROWS * 2, "filename": path });
+        let address = 0xb8000 + number * VGA_PAGE_BYTES;
+        let arguments = json!({ "val": address, "size": VGA_TEXT_COLUMNS * VGA_TEXT_ROWS * 2, "filename": path });
         self.try_qmp("pmemsave", arguments)?;
         let memory = fs::read(&path).map_err(|error| error.to_string())?;
         Ok(Screen::from_vga_text(&memory))

@@ -38,6 +38,16 @@ impl Picture {
         Ok(Self { width, height, pixels })
     }
 
+    /// The text of the QR code that is shown, if there is one that can be read.
+    pub fn code(&self) -> Option<String> {
+        let grey = |x: usize, y: usize| {
+            let [red, green, blue] = self.pixels[y * self.width + x];
+            red.max(green).max(blue)
+        };
+        let mut photograph = rqrr::PreparedImage::prepare_from_greyscale(self.width, self.height, grey);
+        photograph.detect_grids().iter().find_map(|grid| Some(grid.decode().ok()?.1))
+    }
+
     /// Writes a small file if there are no more than 256 colours, as on a screen of text.
     pub fn write_png(&self, path: &Path) -> Result<(), String> {
         let file = File::create(path).map_err(|error| format!("{}: {error}", path.display()))?;

@@ -53,7 +53,8 @@ impl Screen {
         Self { mode: Mode::VgaText, columns: VGA_TEXT_COLUMNS, rows }
     }
 
-    /// Decodes a picture whose text starts in the top left corner, in whichever size of the font fits better.
+    /// Decodes a picture whose text starts in the top left corner, in whichever size of the font reads more of it. There may be other
+    /// things than text.
     pub fn from_picture(picture: &Picture) -> Self {
         let mode = Mode::Graphics { width: picture.width, height: picture.height };
         let [small, large] = Font::all().each_ref().map(|font| Self {
@@ -61,7 +62,7 @@ impl Screen {
             columns: picture.width / font.width,
             rows: font.decode(picture),
         });
-        if large.count_of_unknown() < small.count_of_unknown() { large } else { small }
+        if large.count_of_known() > small.count_of_known() { large } else { small }
     }
 
     pub fn contains(&self, text: &str) -> bool {
@@ -74,8 +75,9 @@ impl Screen {
         self.rows.iter().map(line).collect()
     }
 
-    fn count_of_unknown(&self) -> usize {
-        self.rows.iter().flat_map(|row| row.chars()).filter(|&character| character == UNKNOWN).count()
+    fn count_of_known(&self) -> usize {
+        let characters = self.rows.iter().flat_map(|row| row.chars());
+        characters.filter(|&character| character != UNKNOWN && character != ' ').count()
     }
 }
 
