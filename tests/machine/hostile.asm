@@ -1,22 +1,22 @@
 ; A hostile BIOS, for tests: a boot sector that stands before the raw image on the same disk, puts itself between the image and the
-; BIOS, and starts the image as the worst of BIOSes would. What it does wrong is chosen by defines; harness/hostile.rs has the list.
+; BIOS, and starts the image as the worst of BIOSes would. What it does wrong is chosen by defines: WITH_ and a name of the list at
+; the end. GIVEN is how many there are, so that one with a slip in it is an error and not a BIOS without fault.
 ;
-; It lies at 9000:0000, above what INT 12h then calls conventional memory. Words at 9000:0010 count what it has done:
-; reads refused, reads made, memory map entries told, A20 gates closed.
+; It lies at 9000:0000, above what INT 12h then calls conventional memory. When a fault acts for the first time, its name goes to the
+; debug console (port E9h of QEMU and Bochs): a fault of which nothing is heard has not been tried.
 
         cpu 386
         bits 16
 SECTORS equ 16                          ; of the image before the image
 PLACE equ 9000h
 
-        org 0
-        jmp start
-        times 10h - ($ - $$) db 0
-refused: dw 0
-made:    dw 0
-told:    dw 0
-closed:  dw 0
+; acts NAME: the fault has just acted.
+%macro acts 1
+        push %1
+        call act
+%endmacro
 
+        org 0
 start:  cli
         cld
         xor ax, ax
@@ -68,17 +68,20 @@ here:   mov ax, cs
         mov dword [lba], SECTORS
         call read
         jc $
-%ifdef PARAMETER_BLOCK
+        call try_long_reads
+%ifdef WITH_PARAMETER_BLOCK
         xor ax, ax
         mov es, ax
         mov di, 7C03h
         mov cx, 57h
         mov al, 0FFh
         rep stosb
+        acts PARAMETER_BLOCK
 %endif
         mov dl, [drive]
-%ifdef WRONG_DRIVE
-        mov dl, WRONG_DRIVE
+%ifdef WITH_WRONG_DRIVE
+        mov dl, WITH_WRONG_DRIVE
+        acts WRONG_DRIVE
 %endif
         call close_a20
         mov ax, 0AAAAh
@@ -92,27 +95,78 @@ here:   mov ax, cs
         mov esi, eax
         mov edi, eax
         mov ebp, eax
-%ifdef ODD_STACK
+%ifdef WITH_ODD_STACK
         mov sp, 6FF7h
+        acts ODD_STACK
 %endif
-%ifdef TRASH
+%ifdef WITH_TRASH
         std
 %endif
-%ifdef WRONG_PLACE
+%ifdef WITH_WRONG_SEGMENT
+        acts WRONG_SEGMENT
         jmp 7C0h:0
 %else
         jmp 0:7C00h
 %endif
 
 close_a20:
-%ifdef A20
+%ifdef WITH_A20
         push ax
+        push ds
+        push fs
         in al, 92h
         and al, 0FCh                    ; the gate, and no reset
         out 92h, al
+        xor ax, ax                      ; closed, what is 1 MiB above an address is at the address itself
+        mov ds, ax
+        dec ax
+        mov fs, ax
+        mov ax, [7B02h]
+        not word [fs:7B12h]
+        cmp ax, [7B02h]
+        not word [fs:7B12h]
+        je .open
+        acts A20
+.open:
+        pop fs
+        pop ds
         pop ax
-        inc word [cs:closed]
 %endif
+        ret
+
+; The fault described where the word on the stack says has acted. Keeps registers and flags.
+act:    pushf
+        push bp
+        mov bp, sp
+        push ax
+        push si
+        mov si, [bp + 6]
+        cmp byte [cs:si], 0
+        jne .told
+        inc byte [cs:si]
+.next:  inc si
+        mov al, [cs:si]
+        out 0E9h, al
+        cmp al, 10
+        jne .next
+.told:  pop si
+        pop ax
+        pop bp
+        popf
+        ret 2
+
+; Reads that some BIOSes refuse, and this one always: of more than 127 sectors, and across 64 KiB. Says whether it does.
+try_long_reads:
+        mov word [count], 128
+        mov dword [address], 10000000h
+        call refusal
+        jnc .return
+        mov word [count], 2
+        mov dword [address], 1000FF00h
+        call refusal
+        jnc .return
+        acts REFUSES_LONG_READS
+.return:
         ret
 
 ; ---- INT 13h ----
@@ -135,7 +189,8 @@ disk:   cmp dl, [cs:drive]
         jmp finish
 .extensions:
         pop ds
-%ifdef NO_EXTENSIONS
+%ifdef WITH_NO_EXTENSIONS
+        acts NO_EXTENSIONS
         mov ah, 1
         stc
         jmp finish
@@ -143,7 +198,7 @@ disk:   cmp dl, [cs:drive]
         jmp .others
 %endif
 .extended_read:
-%ifdef NO_EXTENSIONS
+%ifdef WITH_NO_EXTENSIONS
         pop ds
         mov ah, 1
         stc
@@ -208,14 +263,15 @@ finish: push bp
         and byte [bp + 6], 0FEh         ; IP, CS, flags
         and ah, 1
         or [bp + 6], ah
-%ifdef TRASH
+%ifdef WITH_TRASH
         or word [bp + 6], 400h          ; direction flag set
         and word [bp + 6], 0FDFFh       ; interrupts off
 %endif
         pop ax
         pop bp
         call close_a20
-%ifdef TRASH
+%ifdef WITH_TRASH
+        acts TRASH
         mov esi, 0DEADBEEFh
         mov ebp, esi
         push ax
@@ -239,44 +295,44 @@ finish: push bp
         iret
 
 checked_read:
-%ifdef ODD_READS
+%ifdef WITH_ODD_READS
         inc word [parity]
         test byte [parity], 1
         jz .may
-        inc word [refused]
+        acts ODD_READS
         mov ah, 4
         stc
         ret
 .may:
 %endif
-        push eax
-        movzx eax, word [count]
-        cmp eax, 127
-        ja .bad
-        shl eax, 9
-        push ecx
-        movzx ecx, word [address + 2]
-        shl ecx, 4
-        push edx
-        movzx edx, word [address]
-        add ecx, edx
-        pop edx
-        add eax, ecx
-        dec eax
-        xor eax, ecx
-        pop ecx
-        shr eax, 16
-        jnz .bad
-        pop eax
-        jmp read
-.bad:   pop eax
-        inc word [refused]
+        call refusal
+        jnc read
+        acts ASKED_FOR_LONG_READS
         mov ah, 9
         stc
         ret
 
+; Carry: [count] sectors to [address] are too many or cross 64 KiB.
+refusal:
+        push ax
+        push cx
+        mov ax, [count]
+        cmp ax, 128
+        cmc
+        jc .return
+        shl ax, 9
+        dec ax                          ; from the first byte to the last
+        mov cx, [address + 2]
+        shl cx, 4
+        add cx, [address]               ; the place of the first in its 64 KiB
+        add ax, cx
+.return:
+        pop cx
+        pop ax
+        ret
+
 ; Reads [count] sectors from [lba] to [address] by the BIOS. DS is CS. Changes AX.
-read:   inc word [made]
+read:   acts READS
         pushad
         push ds
         push es
@@ -296,20 +352,20 @@ read:   inc word [made]
 
 ; ---- INT 15h ----
 system:
-%ifdef A20
+%ifdef WITH_A20
         cmp ax, 2401h
         je .unknown
 %endif
-%ifdef MAP_NONE
+%ifdef WITH_MAP_NONE
         cmp ax, 0E820h
-        je .unknown
+        je .no_map
         cmp ax, 0E881h
         je .unknown
-%ifdef MAP_OLDEST
+%ifdef WITH_MAP_OLDEST
         cmp ax, 0E801h
-        je .unknown
+        je .older_call
 %endif
-%elifdef MAP
+%elifdef WITH_MAP
         cmp ax, 0E820h
         je .map
 %endif
@@ -317,21 +373,33 @@ system:
         call far [cs:old_15]
         mov byte [cs:saved_ax + 1], 8
         jmp finish
+%ifdef WITH_MAP_OLDEST
+.older_call:
+        acts MAP_OLDEST
+        jmp .unknown
+%endif
+%ifdef WITH_MAP_NONE
+.no_map:
+        acts MAP_NONE
+%endif
 .unknown:
         mov ah, 86h
         stc
         mov byte [cs:saved_ax + 1], 8
         jmp finish
-%ifdef MAP
+%ifdef WITH_MAP
 .map:   ; EBX: how many entries have been told
         push esi
         push ds
         push cs
         pop ds
-        inc word [told]
+        acts MAP
         movzx esi, bx
-%ifdef MAP_ENDLESS
-        and esi, 7
+%ifdef WITH_MAP_ENDLESS
+        cmp esi, ENTRIES
+        jb .known
+        acts MAP_ENDLESS
+.known: and esi, 7
 %else
         cmp esi, ENTRIES
         jae .past_the_end
@@ -348,8 +416,8 @@ system:
         pop ds
         pop esi
         inc ebx
-%ifndef MAP_ENDLESS
-%ifndef MAP_ENDS_BY_CARRY
+%ifndef WITH_MAP_ENDLESS
+%ifndef WITH_MAP_ENDS_BY_CARRY
         cmp bx, ENTRIES
         jb .more
         xor ebx, ebx
@@ -361,8 +429,11 @@ system:
         mov byte [cs:saved_ax + 1], 8
         clc
         jmp finish
-%ifndef MAP_ENDLESS
+%ifndef WITH_MAP_ENDLESS
 .past_the_end:
+%ifdef WITH_MAP_ENDS_BY_CARRY
+        acts MAP_ENDS_BY_CARRY
+%endif
         pop ds
         pop esi
         mov byte [cs:saved_ax + 1], 8
@@ -403,6 +474,37 @@ map:    piece 0FFFC0000h, 100000000h, 2
 %endrep
 ENTRIES equ ($ - map) / 20
 %endif
+
+; ---- What can be wrong. For each: whether it has acted, and what the debug console is told. ----
+
+%assign known 0
+%macro fault 1
+%defstr fault_name %1
+%1:     db 0, 'fault ', fault_name, 10
+%ifdef WITH_%1
+%assign known known + 1
+%endif
+%endmacro
+        fault PARAMETER_BLOCK           ; FFh all over the parameter block
+        fault WRONG_SEGMENT             ; started at 07C0:0000
+        fault WRONG_DRIVE               ; with this in DL
+        fault ODD_STACK                 ; with the stack at an odd address
+        fault NO_EXTENSIONS             ; INT 13h AH=41h and 42h are unknown
+        fault TRASH                     ; every call spoils what it may and what it may not
+        fault ODD_READS                 ; the first, third, fifth … read fails
+        fault A20                       ; every call closes the gate, and the BIOS cannot open it
+        fault MAP                       ; the memory map is in pieces, unsorted, overlapping, of 20 bytes each
+        fault MAP_ENDS_BY_CARRY         ; and ends by an error, not by EBX = 0
+        fault MAP_ENDLESS               ; and does not end
+        fault MAP_NONE                  ; E820h and E881h are unknown
+        fault MAP_OLDEST                ; and so is E801h
+%if known != GIVEN
+%error "there is a fault that is not in the list"
+%endif
+; What is so with every fault, or with none.
+        fault READS
+        fault REFUSES_LONG_READS
+        fault ASKED_FOR_LONG_READS
 
         align 4
 old_13: dd 0

@@ -5,6 +5,7 @@
 
 use super::machine::{Machine, image_path};
 use super::scratch::Scratch;
+use super::setup::hostile_image;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,11 +18,14 @@ enum Medium {
     Floppy,
 }
 
+/// As much as the memory map of `hostile.asm` tells of.
+const HOSTILE_MEMORY_MIB: u32 = 128;
 const FLOPPY_BYTES: usize = 1440 * 1024;
 
 /// A Bochs machine to be.
 #[must_use]
 pub struct BochsSetup {
+    scratch: Scratch,
     image: PathBuf,
     medium: Medium,
     memory_mib: u32,
@@ -34,7 +38,14 @@ impl BochsSetup {
     pub(super) fn raw() -> Self {
         let image = image_path("build/os.img", "scripts/raw.sh");
         // 4 MIPS are Bochs's own choice: what waits for a time is soon done, what computes takes its time.
-        Self { image, medium: Medium::Disk, memory_mib: 64, cpu: None, cpus: 1, mips: 4 }
+        let scratch = Scratch::new();
+        Self { scratch, image, medium: Medium::Disk, memory_mib: 64, cpu: None, cpus: 1, mips: 4 }
+    }
+
+    pub(super) fn hostile(faults: &[&str]) -> Self {
+        let mut setup = Self::raw().memory_mib(HOSTILE_MEMORY_MIB);
+        setup.image = hostile_image(faults, &setup.scratch);
+        setup
     }
 
     /// Another disk image.
@@ -73,7 +84,7 @@ impl BochsSetup {
 
     /// Starts the machine, as soon as fewer than two others run.
     pub fn boot(self) -> Machine {
-        let scratch = Scratch::new();
+        let scratch = self.scratch;
         let serial = scratch.file("serial");
         let model = self.cpu.map(|model| format!("model={model}, ")).unwrap_or_default();
         let settings = [
@@ -88,6 +99,7 @@ impl BochsSetup {
             "ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14".to_string(),
             self.medium.settings(&self.image, &scratch),
             format!("com1: enabled=1, mode=file, dev={}", serial.display()),
+            "port_e9_hack: enabled=1".to_string(),
             format!("log: {}", scratch.file("log").display()),
             "panic: action=fatal".to_string(),
             "error: action=report".to_string(),

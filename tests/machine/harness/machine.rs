@@ -93,6 +93,11 @@ impl Machine {
         BochsSetup::raw()
     }
 
+    /// The same behind a hostile BIOS.
+    pub fn hostile_bochs(defines: &[&str]) -> BochsSetup {
+        BochsSetup::hostile(defines)
+    }
+
     pub(super) fn start_qemu(
         command: Command,
         scratch: Scratch,
@@ -123,11 +128,15 @@ impl Machine {
         command.current_dir(scratch.path());
         let follows_output = matches!(source, SerialSource::Output);
         command.stdin(if follows_output { Stdio::piped() } else { Stdio::null() });
-        command.stdout(if follows_output { Stdio::piped() } else { Stdio::null() });
-        command.stderr(Stdio::piped());
+        // What is not the serial line's is the emulator's own, or the debug console's.
+        let (messages, says) = std::io::pipe().expect("there is room for a pipe");
+        command.stdout(if follows_output { Stdio::piped() } else { copy_of(&says) });
+        command.stderr(says);
 
         let started = Instant::now();
         let mut process = command.spawn().unwrap_or_else(|error| panic!("cannot start timeout(1): {error}"));
+        // The command holds the pipe's writing end, which would keep it open.
+        drop(command);
         let serial = match source {
             SerialSource::None => Transcript::none(started),
             SerialSource::File(path) => Transcript::follow(path, started),
@@ -136,7 +145,6 @@ impl Machine {
                 Transcript::read(output, started)
             }
         };
-        let messages = process.stderr.take().expect("standard error is a pipe");
         Self {
             serial,
             serial_input: process.stdin.take(),
@@ -212,9 +220,20 @@ impl Machine {
     /// Waits for a message of the emulator's own that contains `text`, such as a traced event.
     #[track_caller]
     pub fn expect_message(&mut self, text: &str) {
-        if let Err(miss) = self.messages.wait_for_line(0, PATIENCE, |line| line.contains(text)) {
-            self.fail(&format!("a message with {text:?}"), miss);
+        self.expect_message_where(&format!("a message with {text:?}"), |line| line.contains(text));
+    }
+
+    /// Waits for a message of the emulator's own for which `wanted` holds.
+    #[track_caller]
+    pub fn expect_message_where(&mut self, what: &str, wanted: impl Fn(&str) -> bool) {
+        if let Err(miss) = self.messages.wait_for_line(0, PATIENCE, wanted) {
+            self.fail(what, miss);
         }
+    }
+
+    /// Everything that the emulator has said itself so far, or the machine on its debug console.
+    pub fn messages(&self) -> String {
+        self.messages.text()
     }
 
     /// Everything the serial line has said, escape sequences left out.
@@ -519,6 +538,10 @@ pub fn image_path(name: &str, script: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     assert!(path.exists(), "{name} is missing: run {script} first, or scripts/test.sh, which runs everything");
     path
+}
+
+fn copy_of(pipe: &std::io::PipeWriter) -> Stdio {
+    pipe.try_clone().expect("a pipe can be shared").into()
 }
 
 fn key_event(key: &str, down: bool) -> Value {

@@ -114,19 +114,11 @@ impl Setup {
         setup
     }
 
-    pub(super) fn hostile(defines: &[&str]) -> Self {
+    pub(super) fn hostile(faults: &[&str]) -> Self {
         let mut setup = Self::raw();
-        let raw = fs::read(&setup.image).unwrap_or_else(|error| panic!("{}: {error}", setup.image.display()));
-        setup.image = setup.scratch.file("hostile");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machine/hostile.asm");
-        let mut nasm = Command::new("nasm");
-        nasm.args(["-f", "bin", "-Werror"]).args(defines.iter().map(|define| format!("-D{define}")));
-        let status = nasm.arg("-o").arg(&setup.image).arg(source).status();
-        assert!(status.is_ok_and(|status| status.success()), "NASM makes no BIOS of {defines:?}");
-        let image = fs::read(&setup.image).map(|bios| [bios, raw].concat());
-        let written = image.and_then(|image| fs::write(&setup.image, image));
-        written.unwrap_or_else(|error| panic!("{}: {error}", setup.image.display()));
-        setup
+        setup.image = hostile_image(faults, &setup.scratch);
+        // Standard error takes the emulator's own messages.
+        setup.argument("-debugcon").argument("file:/dev/stderr")
     }
 
     fn new(image: PathBuf, medium: Medium) -> Self {
@@ -334,4 +326,20 @@ impl Setup {
         fs::write(&copy, bytes).unwrap_or_else(|error| panic!("cannot write {}: {error}", copy.display()));
         copy
     }
+}
+
+/// The raw image behind a BIOS with `faults`.
+pub(super) fn hostile_image(faults: &[&str], scratch: &Scratch) -> PathBuf {
+    let image = scratch.file("hostile");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machine/hostile.asm");
+    let mut nasm = Command::new("nasm");
+    nasm.args(["-f", "bin", "-Werror"]).arg(format!("-DGIVEN={}", faults.len()));
+    nasm.args(faults.iter().map(|fault| format!("-DWITH_{fault}")));
+    let status = nasm.arg("-o").arg(&image).arg(source).status();
+    assert!(status.is_ok_and(|status| status.success()), "NASM makes no BIOS of {faults:?}");
+    let raw = image_path("build/os.img", "scripts/raw.sh");
+    let whole = fs::read(&image).and_then(|bios| Ok([bios, fs::read(raw)?].concat()));
+    let written = whole.and_then(|whole| fs::write(&image, whole));
+    written.unwrap_or_else(|error| panic!("{}: {error}", image.display()));
+    image
 }
