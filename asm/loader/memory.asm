@@ -144,7 +144,8 @@ extended_memory:
 
 ; ---- Finding room ----
 
-; Checks that the kernel's memory is usable and chooses the initramfs's: the lowest page-aligned place above the kernel.
+; Checks that the kernel can be where the table says and that its memory is usable, and chooses the initramfs's: the lowest
+; page-aligned place above the kernel.
 place_payloads:
         mov eax, [kernel + PAYLOAD_BYTES]
         cmp eax, [kernel + PAYLOAD_ROOM]
@@ -153,58 +154,81 @@ place_payloads:
         cmp eax, [initramfs + PAYLOAD_ROOM]
         ja initramfs_damaged
         mov eax, [kernel + PAYLOAD_ADDRESS]
+        cmp eax, MIB
+        jb impossible_kernel
         mov ecx, [kernel + PAYLOAD_ROOM]
         add ecx, eax
-        jc not_enough_memory
+        jc impossible_kernel
         mov [kernel_end], ecx
+        mov edx, [kernel_entry]
+        sub edx, eax                    ; below the kernel: more than any size
+        cmp edx, [kernel + PAYLOAD_UNPACKED]
+        jae impossible_kernel
         call usable_end
         cmp eax, [kernel_end]
-        jb not_enough_memory
+        jae .kernel_fits
+        mov eax, MIB                    ; is there room elsewhere, where the kernel cannot lie?
+        mov ecx, [kernel + PAYLOAD_ROOM]
+        call find_place
+        jc not_enough_memory
+        call fail
+        db "E40 the kernel's place is not usable memory", 0
+.kernel_fits:
         cmp dword [initramfs + PAYLOAD_BYTES], 0
         je .return
-        mov dword [initramfs + PAYLOAD_ADDRESS], -1
         mov eax, [kernel_end]
-        call try_initramfs_at
-        mov esi, MEMORY_MAP             ; a lowest place starts at the kernel's end or where some entry starts or ends
+        mov ecx, [initramfs + PAYLOAD_ROOM]
+        call find_place
+        jc not_enough_memory
+        mov [initramfs + PAYLOAD_ADDRESS], eax
+.return:
+        ret
+
+impossible_kernel:
+        call fail
+        db 'E41 the kernel has an impossible place or entry', 0
+
+; EAX = the lowest page-aligned place from EAX on that has ECX usable bytes. Carry: there is none.
+find_place:
+        mov [lowest_place], eax
+        mov [bytes_wanted], ecx
+        mov dword [place_found], -1
+        call try_place
+        mov esi, MEMORY_MAP             ; a lowest place starts where it may at first, or where some entry starts or ends
         mov ebp, [memory_map_count]
 .next:
         call entry_bounds
         jc .skip
         push edx
         mov eax, ecx
-        call try_initramfs_at
+        call try_place
         pop eax
-        call try_initramfs_at
+        call try_place
 .skip:
         add esi, ENTRY
         dec ebp
         jnz .next
-        cmp dword [initramfs + PAYLOAD_ADDRESS], -1
-        je not_enough_memory
-.return:
+        mov eax, [place_found]
+        cmp eax, -1                     ; carry: it is less
+        cmc
         ret
 
-; Takes EAX, rounded up to a page, for the initramfs if it is above the kernel, fits, and is lower than the last choice.
-try_initramfs_at:
+; Takes EAX, rounded up to a page, if it is high enough, has enough usable memory, and is lower than what was found before.
+try_place:
         pushad
         add eax, PAGE - 1
         jc .no
         and eax, -PAGE
-        cmp eax, [kernel_end]
+        cmp eax, [lowest_place]
         jb .no
-        cmp eax, [initramfs + PAYLOAD_ADDRESS]
+        cmp eax, [place_found]
         jae .no
         mov ebp, eax
-        add eax, [initramfs + PAYLOAD_ROOM]
-        jc .no
-        mov ebx, eax
-        mov eax, ebp
-        push ebx
         call usable_end
-        pop ebx
-        cmp eax, ebx
+        sub eax, ebp
+        cmp eax, [bytes_wanted]
         jb .no
-        mov [initramfs + PAYLOAD_ADDRESS], ebp
+        mov [place_found], ebp
 .no:
         popad
         ret
@@ -296,4 +320,7 @@ section .bss
 low_memory_kib:   resd 1
 memory_map_count: resd 1
 kernel_end:       resd 1                ; behind its .bss
+lowest_place:     resd 1
+bytes_wanted:     resd 1
+place_found:      resd 1
 section .text

@@ -149,39 +149,69 @@ fn a_kernel_that_is_cut_off_is_told_by_grub() {
     machine.expect_stays_up(Duration::from_millis(500));
 }
 
-/// Changes a field of stage 2's payload table, and makes the checksum of stage 2 right again.
-fn with_table_field(at: usize, value: u32) -> Setup {
+/// Changes fields of stage 2's payload table, and makes the checksum of stage 2 right again.
+fn with_table_fields(fields: Vec<(usize, u32)>) -> Setup {
     let stage2 = part("stage2");
     Machine::raw().damaged(move |image| {
-        image[stage2.start + at..stage2.start + at + 4].copy_from_slice(&value.to_le_bytes());
+        for (at, value) in fields {
+            image[stage2.start + at..stage2.start + at + 4].copy_from_slice(&value.to_le_bytes());
+        }
         let checksum = crc32fast::hash(&image[stage2.clone()]);
         image[436..440].copy_from_slice(&checksum.to_le_bytes());
     })
 }
 
+// The payload table, by `asm/loader/stage2.asm`: where the fields of kernel and initramfs begin, and the fields.
+const KERNEL: usize = 8;
+const INITRAMFS: usize = 32;
+const ENTRY: usize = 56;
+const LBA: usize = 0;
+const BYTES: usize = 4;
+const UNPACKED: usize = 12;
+const ADDRESS: usize = 16;
+const ROOM: usize = 20;
+
 #[test]
 fn a_payload_table_that_cannot_be_is_refused_though_its_checksum_is_right() {
-    // By `asm/loader/stage2.asm`: the kernel's fields from 8 on, the initramfs's from 32 on.
-    let (lba, bytes, unpacked, address, room) = (0, 4, 12, 16, 20);
     for (field, value, message) in [
-        (8 + lba, u32::MAX, "E25 "),
-        (8 + lba, 3, "E22 kernel"),
-        (8 + bytes, 1, "E22 kernel"),
-        (8 + bytes, u32::MAX, "E22 kernel"),
-        (8 + unpacked, 1, "E22 kernel"),
-        (8 + address, 0xf_0000, "E24 "),
-        (8 + address, 0xfff0_0000, "E24 "),
-        (8 + room, u32::MAX, "E24 "),
-        (8 + room, 1, "E22 kernel"),
-        (32 + lba, u32::MAX, "E25 "),
-        (32 + bytes, 1, "E23 initramfs"),
-        (32 + bytes, u32::MAX, "E23 initramfs"),
-        (32 + unpacked, 7, "E23 initramfs"),
-        (32 + room, u32::MAX, "E24 "),
-        (32 + room, 1, "E23 initramfs"),
+        (KERNEL + LBA, u32::MAX, "E25 "),
+        (KERNEL + LBA, 3, "E22 kernel"),
+        (KERNEL + BYTES, 1, "E22 kernel"),
+        (KERNEL + BYTES, u32::MAX, "E22 kernel"),
+        (KERNEL + UNPACKED, 0x1_0000, "E22 kernel"),
+        (KERNEL + ROOM, 1, "E22 kernel"),
+        (INITRAMFS + LBA, u32::MAX, "E25 "),
+        (INITRAMFS + BYTES, 1, "E23 initramfs"),
+        (INITRAMFS + BYTES, u32::MAX, "E23 initramfs"),
+        (INITRAMFS + UNPACKED, 7, "E23 initramfs"),
+        (INITRAMFS + ROOM, u32::MAX, "E24 "),
+        (INITRAMFS + ROOM, 1, "E23 initramfs"),
     ] {
         println!("field at {field} is {value:#x}");
-        stops_with(message, with_table_field(field, value));
+        stops_with(message, with_table_fields(vec![(field, value)]));
+    }
+}
+
+#[test]
+fn a_kernel_whose_place_or_entry_cannot_be_is_refused() {
+    let impossible = "E41 the kernel has an impossible place or entry";
+    let beyond = "E40 the kernel's place is not usable memory";
+    for (fields, message) in [
+        (vec![(KERNEL + ADDRESS, 0xf_0000)], impossible),
+        (vec![(KERNEL + ADDRESS, 0x7c00), (ENTRY, 0x8000)], impossible),
+        (vec![(KERNEL + ADDRESS, u32::MAX), (ENTRY, u32::MAX)], impossible),
+        (vec![(KERNEL + ROOM, u32::MAX)], impossible),
+        (vec![(KERNEL + ROOM, 0x1000_0000)], "E24 "),
+        (vec![(KERNEL + ADDRESS, 0x4000_0000), (ENTRY, 0x4000_1000)], beyond),
+        (vec![(KERNEL + UNPACKED, 1)], impossible),
+        (vec![(KERNEL + BYTES, 0), (KERNEL + UNPACKED, 0)], impossible),
+        (vec![(ENTRY, 0)], impossible),
+        (vec![(ENTRY, 0xf_ffff)], impossible),
+        (vec![(ENTRY, 0x20_0000)], impossible),
+        (vec![(ENTRY, u32::MAX)], impossible),
+    ] {
+        println!("{fields:x?}");
+        stops_with(message, with_table_fields(fields));
     }
 }
 

@@ -404,6 +404,12 @@ system:
         cmp esi, ENTRIES
         jae .past_the_end
 %endif
+%ifdef WITH_MAP_RESERVES_KERNEL
+        cmp esi, ENTRIES - 1
+        jne .not_last
+        acts MAP_RESERVES_KERNEL
+.not_last:
+%endif
         imul esi, 20
         push ecx
         push edi
@@ -446,6 +452,17 @@ system:
         dq (%2) - (%1)
         dd %3
 %endmacro
+%ifdef WITH_MAP_RESERVES_KERNEL
+; 128 MiB as QEMU has them, and a page of them reserved.
+map:    piece 0, 9FC00h, 1
+        piece 9FC00h, 0A0000h, 2
+        piece 0F0000h, 100000h, 2
+        piece 100000h, WITH_MAP_RESERVES_KERNEL, 1
+        piece WITH_MAP_RESERVES_KERNEL + 1000h, 7FE0000h, 1
+        piece 7FE0000h, 8000000h, 2
+        piece 0FFFC0000h, 100000000h, 2
+        piece WITH_MAP_RESERVES_KERNEL, WITH_MAP_RESERVES_KERNEL + 1000h, 2
+%else
 ; 128 MiB as QEMU has them, in 49 pieces that are not sorted, overlap, or have no bytes at all.
 map:    piece 0FFFC0000h, 100000000h, 2
         piece 4000000h, 7FE0000h, 1
@@ -472,6 +489,7 @@ map:    piece 0FFFC0000h, 100000000h, 2
         piece start * 80000h + 80000h, start * 80000h + 180000h, 1
 %assign start start + 1
 %endrep
+%endif
 ENTRIES equ ($ - map) / 20
 %endif
 
@@ -496,6 +514,7 @@ ENTRIES equ ($ - map) / 20
         fault MAP                       ; the memory map is in pieces, unsorted, overlapping, of 20 bytes each
         fault MAP_ENDS_BY_CARRY         ; and ends by an error, not by EBX = 0
         fault MAP_ENDLESS               ; and does not end
+        fault MAP_RESERVES_KERNEL       ; and is in order, but has the page at this address as reserved
         fault MAP_NONE                  ; E820h and E881h are unknown
         fault MAP_OLDEST                ; and so is E801h
 %if known != GIVEN

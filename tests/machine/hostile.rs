@@ -1,8 +1,8 @@
 //! A BIOS that does everything wrong that BIOSes were seen to do, each thing alone and all together: `hostile.asm` stands between
-//! the raw image and QEMU's.
+//! an image and QEMU's BIOS.
 
 use crate::harness::{Machine, Setup};
-use crate::{boot_to_ready, expect_ready};
+use crate::{GRUB, boot_to_ready, expect_ready};
 
 /// What can be wrong, and with which faults.
 const FAULTS: [(&str, &[&str]); 14] = [
@@ -49,7 +49,7 @@ fn expect_faults(machine: &mut Machine, faults: &[&str]) {
 #[track_caller]
 fn boots_under(what: &str, faults: &[&str]) {
     println!("{what}");
-    let mut machine = boot_to_ready(Machine::hostile(faults));
+    let mut machine = boot_to_ready(Machine::raw().hostile(faults));
     has_everything(&machine);
     expect_faults(&mut machine, faults);
 }
@@ -75,7 +75,7 @@ fn all_faults_together_are_survived() {
 
 #[test]
 fn all_faults_together_are_survived_in_bochs() {
-    let mut machine = Machine::hostile_bochs(&ALL).boot();
+    let mut machine = Machine::bochs().hostile(&ALL).boot();
     expect_ready(&mut machine);
     has_everything(&machine);
     expect_faults(&mut machine, &ALL);
@@ -84,18 +84,44 @@ fn all_faults_together_are_survived_in_bochs() {
 #[test]
 fn a_memory_map_without_an_end_is_told() {
     let faults = ["MAP", "MAP_ENDLESS"];
-    let mut machine = says("E27 memory map too long", Machine::hostile(&faults));
+    let mut machine = says("E27 memory map too long", Machine::raw().hostile(&faults));
     expect_faults(&mut machine, &faults);
 }
 
 #[test]
 fn reads_of_the_oldest_kind_of_memory_answer_will_do() {
     let faults = ["MAP_NONE", "MAP_OLDEST"];
-    let mut machine = boot_to_ready(Machine::hostile(&faults));
+    let mut machine = boot_to_ready(Machine::raw().hostile(&faults));
     expect_faults(&mut machine, &faults);
     // INT 15h AH=88h knows of 64 MiB at most.
     assert!(machine.line("memory: 62 MiB usable").is_some(), "{}", machine.serial_log());
 }
+
+/// Pages of the first MiB that the kernel lies in: the first, one of code, one that is zero at first.
+const OF_KERNEL: [&str; 3] = ["0x100000", "0x120000", "0x1a0000"];
+
+#[test]
+fn a_kernel_whose_place_is_reserved_is_not_loaded() {
+    for page in OF_KERNEL {
+        let faults = ["MAP", &format!("MAP_RESERVES_KERNEL={page}")];
+        let mut machine = says("E40 the kernel's place is not usable memory", Machine::raw().hostile(&faults));
+        expect_faults(&mut machine, &faults);
+    }
+}
+
+#[test]
+fn a_kernel_that_grub_loads_to_reserved_memory_says_so() {
+    for page in OF_KERNEL {
+        let faults = ["MAP", &format!("MAP_RESERVES_KERNEL={page}")];
+        let mut machine = boot_to_ready(Machine::iso().hostile(&faults));
+        machine.expect_on_screen(RESERVED);
+        assert!(machine.line(RESERVED).is_some_and(|line| line.starts_with("warning: ")), "{}", machine.serial_log());
+        assert!(machine.line(GRUB).is_some());
+        expect_faults(&mut machine, &faults);
+    }
+}
+
+const RESERVED: &str = "the kernel or a module was loaded to memory that the firmware does not call usable";
 
 #[track_caller]
 fn says(message: &str, setup: Setup) -> Machine {

@@ -42,10 +42,11 @@ impl BochsSetup {
         Self { scratch, image, medium: Medium::Disk, memory_mib: 64, cpu: None, cpus: 1, mips: 4 }
     }
 
-    pub(super) fn hostile(faults: &[&str]) -> Self {
-        let mut setup = Self::raw().memory_mib(HOSTILE_MEMORY_MIB);
-        setup.image = hostile_image(faults, &setup.scratch);
-        setup
+    /// A BIOS with `faults`, of those that `tests/machine/hostile.asm` has, between the image and that of Bochs.
+    pub fn hostile(mut self, faults: &[&str]) -> Self {
+        self.image = hostile_image(&self.image, faults, &self.scratch);
+        self.memory_mib = HOSTILE_MEMORY_MIB;
+        self
     }
 
     /// Another disk image.

@@ -83,19 +83,9 @@ impl Machine {
         Setup::of_sector(source)
     }
 
-    /// The raw disk image behind a BIOS that does wrong what the defines of `tests/machine/hostile.asm` say.
-    pub fn hostile(defines: &[&str]) -> Setup {
-        Setup::hostile(defines)
-    }
-
     /// The raw disk image in Bochs.
     pub fn bochs() -> BochsSetup {
         BochsSetup::raw()
-    }
-
-    /// The same behind a hostile BIOS.
-    pub fn hostile_bochs(defines: &[&str]) -> BochsSetup {
-        BochsSetup::hostile(defines)
     }
 
     pub(super) fn start_qemu(

@@ -114,13 +114,6 @@ impl Setup {
         setup
     }
 
-    pub(super) fn hostile(faults: &[&str]) -> Self {
-        let mut setup = Self::raw();
-        setup.image = hostile_image(faults, &setup.scratch);
-        // Standard error takes the emulator's own messages.
-        setup.argument("-debugcon").argument("file:/dev/stderr")
-    }
-
     fn new(image: PathBuf, medium: Medium) -> Self {
         Self {
             scratch: Scratch::new(),
@@ -172,6 +165,14 @@ impl Setup {
     pub fn bad_sector(mut self, sector: usize, error: ReadError) -> Self {
         self.bad_sector = Some((sector, error));
         self
+    }
+
+    /// A BIOS with `faults`, of those that `tests/machine/hostile.asm` has, between the image, as a hard disk, and QEMU's.
+    pub fn hostile(mut self, faults: &[&str]) -> Self {
+        self.image = hostile_image(&self.image, faults, &self.scratch);
+        self.medium = Medium::Disk(Bus::Ide);
+        // Standard error takes the emulator's own messages.
+        self.argument("-debugcon").argument("file:/dev/stderr")
     }
 
     pub fn memory_mib(mut self, memory_mib: u32) -> Self {
@@ -328,8 +329,8 @@ impl Setup {
     }
 }
 
-/// The raw image behind a BIOS with `faults`.
-pub(super) fn hostile_image(faults: &[&str], scratch: &Scratch) -> PathBuf {
+/// The disk image `of` behind a BIOS with `faults`.
+pub(super) fn hostile_image(of: &Path, faults: &[&str], scratch: &Scratch) -> PathBuf {
     let image = scratch.file("hostile");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machine/hostile.asm");
     let mut nasm = Command::new("nasm");
@@ -337,8 +338,7 @@ pub(super) fn hostile_image(faults: &[&str], scratch: &Scratch) -> PathBuf {
     nasm.args(faults.iter().map(|fault| format!("-DWITH_{fault}")));
     let status = nasm.arg("-o").arg(&image).arg(source).status();
     assert!(status.is_ok_and(|status| status.success()), "NASM makes no BIOS of {faults:?}");
-    let raw = image_path("build/os.img", "scripts/raw.sh");
-    let whole = fs::read(&image).and_then(|bios| Ok([bios, fs::read(raw)?].concat()));
+    let whole = fs::read(&image).and_then(|bios| Ok([bios, fs::read(of)?].concat()));
     let written = whole.and_then(|whole| fs::write(&image, whole));
     written.unwrap_or_else(|error| panic!("{}: {error}", image.display()));
     image
