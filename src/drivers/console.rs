@@ -9,6 +9,7 @@
 
 use super::screen::Screen;
 use super::serial::Serial;
+use super::tty;
 use crate::hw::clock;
 use crate::hw::lock::Panicking;
 use crate::hw::power::END_TARGET;
@@ -50,6 +51,9 @@ pub(super) static LOG: IrqLock<LogRing<LOG_BYTES>> = IrqLock::new(Rank::Log, Log
 /// What of the log outlives a reset. Apart from the log, which is zeros at first and so takes no room in the image.
 pub(super) static RETAINED: IrqLock<Option<RetainedLog>> = IrqLock::new(Rank::RetainedLog, None);
 static LOGGER: Logger = Logger;
+
+/// Lines of the kernel's own that were shown.
+static LINES: AtomicU64 = AtomicU64::new(0);
 
 /// Somebody waits in [`FLUSH_QUEUE`].
 static MAY_DEFER: AtomicBool = AtomicBool::new(false);
@@ -270,6 +274,11 @@ pub fn begin_line() {
     CONSOLE.lock().begin_line();
 }
 
+/// How many lines of its own the kernel has shown. Each begins a row and leaves the cursor in the next, whatever was written there.
+pub fn kernel_lines() -> u64 {
+    LINES.load(Ordering::Acquire)
+}
+
 /// The size of the screen, from a panic.
 pub fn size_in_panic(panicking: &Panicking) -> (usize, usize) {
     panicking.seize(&CONSOLE).screen.size()
@@ -412,8 +421,13 @@ impl Log for Logger {
                 // Writing never fails; a Display that does has said what it could.
                 let _ = write!(console, "{}{}", prefix(record.level()), record.args());
                 console.end_line();
+                LINES.fetch_add(1, Ordering::Release);
             }
             draw(Source::Kernel);
+            // As for drawing: elsewhere nobody can be woken.
+            if interrupts::are_enabled() {
+                tty::note_kernel_line();
+            }
         }
     }
 

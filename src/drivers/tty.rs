@@ -52,6 +52,11 @@ pub fn give_to_programs() {
     CONSOLE.changed.wake_all();
 }
 
+/// Wakes the monitor, whose prompt a line of the kernel's own may have left behind: see [`console::kernel_lines`].
+pub(super) fn note_kernel_line() {
+    MONITOR.changed.wake_all();
+}
+
 /// The terminal that what is typed goes to.
 pub(super) fn typed_at() -> &'static Tty {
     if MONITOR_HAS_CONSOLE.load(Ordering::SeqCst) { &MONITOR } else { &CONSOLE }

@@ -38,7 +38,7 @@ use logic::sync::wait_queue::WaitQueue;
 use logic::tty::discipline::Signal;
 use spin::Mutex;
 use table::{COMMANDS, Command};
-use terminal::{Console, PolledConsole, Terminal};
+use terminal::{Console, Input, PolledConsole, Terminal};
 
 /// Somebody wants the prompt.
 static WANTED: AtomicBool = AtomicBool::new(false);
@@ -118,10 +118,14 @@ fn prompt(
     terminal.write(b"Type `help` for what can be done here.\n");
     loop {
         let (columns, _) = terminal.size();
+        terminal.begin_row();
         editor.begin(columns, &mut |bytes| terminal.write(bytes));
         boot::note_prompt();
         let event = loop {
-            let byte = terminal.read();
+            let Input::Byte(byte) = terminal.read_in_row() else {
+                editor.redraw(&mut |bytes| terminal.write(bytes));
+                continue;
+            };
             let event = editor.push(byte, &mut |bytes| terminal.write(bytes), &mut Names);
             if event != Event::Pending {
                 break event;

@@ -57,6 +57,9 @@ const COMPLAINTS: &[(&str, &str)] = &[
     ("uptime 'now", "a quotation mark ' is not closed"),
 ];
 
+/// What the kernel says with `log=debug` some time after it has started, by itself.
+const LATE_LINE: &str = "debug: clock: TSC ";
+
 /// A machine at whose prompt one types by the serial line.
 struct Desk {
     machine: Machine,
@@ -118,6 +121,23 @@ fn expect_words(desk: &mut Desk, command: &str, words: &[&str]) {
     for wanted in words {
         assert!(answer.contains(wanted), "{wanted:?} is not in the answer to {command:?}:\n{answer}");
     }
+}
+
+#[test]
+fn a_line_of_the_kernels_own_leaves_the_prompt_and_what_is_typed_below_it() {
+    let image = ComposedImage::new(&["--command-line", "log=debug"]);
+    let mut desk = Desk::at(Machine::image(&image.path()));
+    desk.machine.expect_prompt(PROMPT);
+    desk.machine.send_serial("upti");
+    desk.machine.expect_line_where(LATE_LINE, |line| line.starts_with(LATE_LINE) && line.contains(" Hz by "));
+    desk.machine.expect_prompt("eres> upti");
+    desk.machine.expect_on_screen_where("the prompt below", |screen| {
+        let row = |text: &str| screen.rows.iter().rposition(|row| row.trim_start().starts_with(text));
+        row("eres> upti") > row(LATE_LINE)
+    });
+    desk.machine.send_serial("me\r");
+    desk.machine.expect_line("up 00:0");
+    expect_words(&mut desk, "date", &[" UTC"]);
 }
 
 #[test]
