@@ -172,6 +172,9 @@ fn report(info: &BootInfo) {
     if info.loaded_outside_usable_memory {
         log::warn!("the kernel or a module was loaded to memory that the firmware does not call usable");
     }
+    if let Err(error) = boot::initramfs(info) {
+        log::warn!("{error}");
+    }
 }
 
 /// Tells what the machine has and what the kernel takes of it.

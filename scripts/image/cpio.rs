@@ -2,13 +2,16 @@
 //!
 //! Invariants: the same tree gives the same bytes: entries sorted with each directory before what it holds, inode
 //! numbers counted, owner and time 0, modes 0755 or 0644 by the owner's execute bit; the whole is a multiple of 512
-//! bytes.
+//! bytes. The first entry is the root directory, and has the seal: see `logic::seal`.
 
 use crate::Result;
+use logic::seal::seal_archive;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+const DIRECTORY_MODE: u32 = 0o040_755;
 
 /// A file-system object to archive, named from the archive's root without a leading slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,17 +37,19 @@ pub fn collect(directory: &Path) -> Result<Vec<Entry>> {
 /// The archive's bytes.
 pub fn archive(entries: &[Entry]) -> Result<Vec<u8>> {
     let mut archive = Vec::new();
+    append(&mut archive, 1, DIRECTORY_MODE, 2, b".", &[])?;
     for (index, Entry { name, kind }) in entries.iter().enumerate() {
         let (mode, links, content) = match kind {
-            Kind::Directory => (0o040_755, 2, &[][..]),
+            Kind::Directory => (DIRECTORY_MODE, 2, &[][..]),
             Kind::File { content, executable: true } => (0o100_755, 1, &content[..]),
             Kind::File { content, executable: false } => (0o100_644, 1, &content[..]),
             Kind::Link { target } => (0o120_777, 1, &target[..]),
         };
-        append(&mut archive, index + 1, mode, links, name, content)?;
+        append(&mut archive, index + 2, mode, links, name, content)?;
     }
     append(&mut archive, 0, 0, 1, b"TRAILER!!!", &[])?;
     archive.resize(archive.len().next_multiple_of(512), 0);
+    seal_archive(&mut archive).ok_or("the initramfs is too long for a seal")?;
     Ok(archive)
 }
 
@@ -110,8 +115,20 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Reads an archive by the format's own description: what was put in, with the inode numbers.
-    fn parse(mut archive: &[u8]) -> Vec<(usize, Entry)> {
+    /// Reads an archive by the format's own description: what was put in, with the inode numbers, and the root directory before.
+    fn parse(archive: &[u8]) -> Vec<(usize, Entry)> {
+        let mut unsealed = archive.to_vec();
+        assert_eq!(logic::seal::check_archive(archive), Ok(()));
+        // The numbers that are the seal.
+        assert_ne!(unsealed[102..110], *b"00000000");
+        unsealed[86..94].fill(b'0');
+        unsealed[102..110].fill(b'0');
+        let mut entries = parse_unsealed(&unsealed);
+        assert_eq!(entries.remove(0), (1, Entry { name: b".".into(), kind: Kind::Directory }));
+        entries
+    }
+
+    fn parse_unsealed(mut archive: &[u8]) -> Vec<(usize, Entry)> {
         assert_eq!(archive.len() % 512, 0);
         let mut entries = Vec::new();
         loop {
@@ -170,7 +187,7 @@ mod tests {
         ];
         let expected = expected.map(|(name, kind)| Entry { name: name.into(), kind });
         assert_eq!(entries, expected);
-        assert_eq!(parse(&archive(&entries).unwrap()), (1..).zip(expected).collect::<Vec<_>>());
+        assert_eq!(parse(&archive(&entries).unwrap()), (2..).zip(expected).collect::<Vec<_>>());
     }
 
     #[test]
@@ -200,7 +217,7 @@ mod tests {
         ) {
             let entries: Vec<Entry> = entries.into_iter().map(|(name, kind)| Entry { name, kind }).collect();
             let parsed = parse(&archive(&entries).unwrap());
-            prop_assert_eq!(parsed, (1..).zip(entries).collect::<Vec<_>>());
+            prop_assert_eq!(parsed, (2..).zip(entries).collect::<Vec<_>>());
         }
     }
 }

@@ -9,6 +9,7 @@ use logic::boot::pvh::{self, PhysicalMemory};
 use logic::boot::tags::{ALIGNMENT, ChainError};
 use logic::boot::{BootError, BootInfo, display_alone, parse};
 use logic::display::Display;
+use logic::seal::{InitramfsError, check_archive};
 use spin::Once;
 use x86_64::PhysAddr;
 
@@ -25,6 +26,7 @@ impl Protocol {
 const MAX_SIZE: u32 = 1 << 20;
 
 static INFORMATION: Once<BootInfo> = Once::new();
+static INITRAMFS: Once<Result<&'static [u8], InitramfsError>> = Once::new();
 /// Where the structure is, if it is of tags; 0 before anybody has asked for it.
 static ADDRESS: AtomicU32 = AtomicU32::new(0);
 
@@ -71,6 +73,22 @@ impl PhysicalMemory for EarlyMemory {
 /// What [`information`] has answered, if it has.
 pub fn known() -> Option<&'static BootInfo> {
     INFORMATION.get()
+}
+
+/// The initramfs, which is the first module, if it is whole. The final page tables must be there, which show all memory.
+///
+/// # Errors
+/// Why it is not to be used.
+pub fn initramfs(info: &BootInfo) -> Result<&'static [u8], InitramfsError> {
+    *INITRAMFS.call_once(|| {
+        let module = info.modules.first().ok_or(InitramfsError::Missing)?;
+        let start =
+            PhysAddr::try_new(module.start).ok().and_then(direct).ok_or(InitramfsError::Missing)?.as_ptr::<u8>();
+        // SAFETY: modules that are kept lie in memory that is theirs alone, whose kind is never given out; the direct map has all
+        // of it in one piece.
+        let bytes = unsafe { slice::from_raw_parts(start, module.size() as usize) };
+        check_archive(bytes).map(|()| bytes)
+    })
 }
 
 /// Where text can be shown when [`information`] is of no use.

@@ -21,6 +21,7 @@ pub mod monitor;
 pub mod page_fault;
 pub mod ps2;
 pub mod sched;
+pub mod seal;
 pub mod smbios;
 pub mod symbols;
 pub mod sync;
