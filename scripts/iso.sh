@@ -22,6 +22,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/root/boot/grub" "$work/bin" "$work/tmp"
 install -m 644 build/kernel.elf "$work/root/boot/kernel.elf"
 install -m 644 build/initramfs.cpio "$work/root/boot/initramfs.cpio"
+(cd build && md5sum kernel.elf) >"$work/root/boot/kernel.md5"
 sed "s|@ARGUMENTS@|$arguments|" grub/grub.cfg >"$work/root/boot/grub/grub.cfg"
 find "$work/root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 # grub-mkrescue makes the EFI partition with mformat, which draws a serial number by lot unless it is given one; and as large as a
@@ -36,7 +37,7 @@ echo "iso: composing $output"
 # Not packed: to unpack them takes GRUB longer than to read them.
 if ! TMPDIR=$work/tmp PATH=$work/bin:$PATH grub-mkrescue --output="$work/os.iso" \
     --locales= --fonts= --themes= --compress=no \
-    --install-modules="multiboot2 normal all_video part_msdos part_gpt part_apple part_acorn part_amiga part_bsd part_dfly part_dvh part_plan part_sun part_sunpc iso9660 fat keystatus test echo configfile" \
+    --install-modules="multiboot2 normal all_video hashsum gcry_md5 serial terminal sleep part_msdos part_gpt part_apple part_acorn part_amiga part_bsd part_dfly part_dvh part_plan part_sun part_sunpc iso9660 fat keystatus test echo configfile" \
     --modules= "$work/root" -- -volid ERES \
     -volume_date all_file_dates "=$SOURCE_DATE_EPOCH" -volume_date uuid 2026010100000000 \
     >"$work/log" 2>&1; then

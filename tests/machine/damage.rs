@@ -1,11 +1,11 @@
 //! Damaged images: each is told apart by its error code, on serial line and screen, and none reboots for ever.
 
-use crate::harness::{Machine, ReadError, Setup, image_path};
+use crate::harness::{Bus, Machine, ReadError, Setup, image_path};
 use crate::{GRUB, boot_to_ready};
 use std::fs;
 use std::ops::Range;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SECTOR: usize = 512;
 
@@ -43,24 +43,93 @@ fn truncated(length: usize) -> Setup {
     Machine::raw().damaged(move |image| image.truncate(length))
 }
 
+/// Places all over a part, the first and the last byte among them.
+fn places(part: &Range<usize>, count: usize) -> Vec<usize> {
+    (0..count).map(|index| part.start + (part.len() - 1) * index / (count - 1)).collect()
+}
+
 #[test]
 fn a_flipped_bit_anywhere_in_the_kernel_is_found() {
-    let kernel = part("kernel");
-    for offset in [kernel.start, kernel.start + kernel.len() / 2, kernel.end - 1] {
+    for offset in places(&part("kernel"), 7) {
         stops_with("E22 kernel", flipped(offset));
     }
 }
 
 #[test]
-fn a_flipped_bit_in_the_initramfs_is_found() {
-    stops_with("E23 initramfs", flipped(part("initramfs").end - 1));
+fn a_flipped_bit_anywhere_in_the_initramfs_is_found() {
+    for offset in places(&part("initramfs"), 4) {
+        stops_with("E23 initramfs", flipped(offset));
+    }
 }
 
 #[test]
-fn a_flipped_bit_in_stage_2_is_found() {
+fn a_flipped_bit_anywhere_in_stage_2_is_found() {
+    // Behind its first four bytes, by which it is known.
     let stage2 = part("stage2");
-    for offset in [stage2.start + stage2.len() / 2, stage2.end - 1] {
+    for offset in places(&(stage2.start + 4..stage2.end), 7) {
         stops_with("E12 loader", flipped(offset));
+    }
+}
+
+#[test]
+fn a_flipped_bit_behind_all_parts_is_nobodys_business() {
+    for offset in [SECTOR * 2047, part("initramfs").end.next_multiple_of(SECTOR)] {
+        boot_to_ready(flipped(offset));
+    }
+}
+
+/// What may become of a damaged image. Whatever it is, the machine does not reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Ready,
+    /// A sentence of ours with a code, or of somebody else that begins with `error: `.
+    Said,
+    /// Nothing at all for a while.
+    StandsStill,
+}
+
+const A_WHILE: Duration = Duration::from_secs(5);
+
+/// Whether `line` says with a code, or in GRUB's words, why there is no more to come.
+fn is_reason(line: &str) -> bool {
+    let text = line.trim_start();
+    let has_code =
+        matches!(text.as_bytes(), [b'E', tens, ones, b' ', ..] if tens.is_ascii_digit() && ones.is_ascii_digit());
+    has_code || text.starts_with("error: ")
+}
+
+#[track_caller]
+fn outcome(setup: Setup) -> Outcome {
+    let mut machine = setup.boot();
+    let mut quiet_since = Instant::now();
+    let mut seen = (0, String::new());
+    let outcome = loop {
+        let lines = machine.lines();
+        let screen = machine.screen();
+        if lines.iter().any(|line| line.text == "ready") {
+            break Outcome::Ready;
+        }
+        if lines.iter().any(|line| is_reason(&line.text)) || screen.rows.iter().any(|row| is_reason(row)) {
+            break Outcome::Said;
+        }
+        let now = (lines.len(), screen.to_string());
+        if now != seen {
+            (seen, quiet_since) = (now, Instant::now());
+        }
+        if quiet_since.elapsed() > A_WHILE {
+            break Outcome::StandsStill;
+        }
+        machine.expect_stays_up(Duration::from_millis(100));
+    };
+    machine.expect_stays_up(Duration::from_millis(300));
+    outcome
+}
+
+#[test]
+fn a_flipped_bit_in_the_boot_sectors_code_may_stop_it_but_never_resets_the_machine() {
+    // Its code ends before the fields that other tests damage.
+    for offset in places(&(0x5a..434), 8) {
+        println!("byte {offset:#x}: {:?}", outcome(flipped(offset)));
     }
 }
 
@@ -118,35 +187,126 @@ fn a_disk_without_a_boot_signature_is_left_alone_by_the_bios() {
     assert_eq!(machine.serial_log(), "");
 }
 
-/// Where the kernel's file lies in the ISO image, and an offset in it that is code or data.
-fn in_iso_kernel(image: &[u8], offset: usize) -> usize {
-    let kernel = fs::read(image_path("build/kernel.elf", "scripts/iso.sh")).expect("the kernel is there");
-    let place = image.windows(4096).step_by(2048).position(|bytes| *bytes == kernel[..4096]);
-    place.expect("the ISO image has the kernel as it is") * 2048 + offset
+/// Where a file of the ISO image lies in it.
+fn in_iso(image: &[u8], name: &str) -> Range<usize> {
+    const BLOCK: usize = 2048;
+    let file = fs::read(image_path(name, "scripts/iso.sh")).expect("the file is there");
+    let head = &file[..file.len().min(BLOCK)];
+    let place = image.chunks(BLOCK).position(|bytes| bytes.starts_with(head));
+    let start = place.unwrap_or_else(|| panic!("the ISO image has no {name} as it is")) * BLOCK;
+    start..start + file.len()
+}
+
+const KERNEL_FILE: &str = "build/kernel.elf";
+const INITRAMFS_FILE: &str = "build/initramfs.cpio";
+
+/// The ISO image with one bit flipped in the file `name`.
+fn flipped_in_iso(name: &'static str, offset: usize) -> Setup {
+    Machine::iso().damaged(move |image| {
+        let at = in_iso(image, name).start + offset;
+        image[at] ^= 0x10;
+    })
+}
+
+fn file_length(name: &str) -> usize {
+    fs::metadata(image_path(name, "scripts/iso.sh")).expect("the file is there").len() as usize
+}
+
+/// The same, and GRUB does not look.
+fn flipped_unseen(name: &'static str, offset: usize) -> Setup {
+    Machine::iso().damaged(move |image| {
+        let at = in_iso(image, name).start + offset;
+        image[at] ^= 0x10;
+        let check = b"while ! hashsum";
+        let at = image.windows(check.len()).position(|bytes| bytes == check);
+        let at = at.expect("the ISO image has a legible grub.cfg");
+        image[at..at + check.len()].copy_from_slice(b"while ! set a=#");
+    })
 }
 
 #[test]
-fn grub_checks_nothing_but_the_kernel_finds_that_it_is_damaged() {
-    let length = fs::metadata(image_path("build/kernel.elf", "scripts/iso.sh")).expect("the kernel is there").len();
-    // Code, constants, data, by where they are in the file; behind the last are section headers, which nobody loads.
-    for offset in [0x2000, 0x2_0000, length as usize / 2, length as usize - 0x3000] {
-        let setup = Machine::iso().damaged(move |image| {
-            let at = in_iso_kernel(image, offset);
-            image[at] ^= 0x10;
-        });
-        stops_with("E03 kernel damaged", setup);
+fn grub_finds_damage_anywhere_in_the_kernels_file() {
+    let length = file_length(KERNEL_FILE);
+    // Much of its headers, in which damage may lead anywhere, and all over the rest.
+    for offset in [0, 0x18, 0x20, 0x40, 0x50, 0x1010].into_iter().chain(places(&(0..length), 3)) {
+        stops_with("E04 kernel damaged", flipped_in_iso(KERNEL_FILE, offset));
     }
 }
 
 #[test]
-fn a_kernel_that_is_cut_off_is_told_by_grub() {
-    let setup = Machine::iso().damaged(|image| {
-        let at = in_iso_kernel(image, 0);
-        image[at..at + 4].fill(0);
-    });
-    let mut machine = setup.boot();
-    machine.expect_on_screen("error: ");
-    machine.expect_stays_up(Duration::from_millis(500));
+fn a_damaged_kernel_that_grub_does_not_look_at_finds_that_itself() {
+    let length = file_length(KERNEL_FILE);
+    // Code, constants, data, by where they are in the file; behind the last are section headers, which nobody loads.
+    for offset in [0x2000, 0x2_0000, length / 2, length - 0x3000] {
+        stops_with("E03 kernel damaged", flipped_unseen(KERNEL_FILE, offset));
+    }
+}
+
+/// The machine becomes ready, and says `warning` on both its outputs.
+#[track_caller]
+fn warns(warning: &str, setup: Setup) -> Machine {
+    let mut machine = boot_to_ready(setup);
+    machine.expect_on_screen(warning);
+    assert!(machine.line(warning).is_some(), "{}", machine.serial_log());
+    machine
+}
+
+const DAMAGED_INITRAMFS: &str = "warning: E42 initramfs damaged";
+const NO_ARCHIVE: &str = "warning: E43 the initramfs is no cpio archive";
+const NO_INITRAMFS: &str = "warning: E44 the loader has loaded no initramfs";
+
+#[test]
+fn the_kernel_finds_that_its_initramfs_is_damaged_where_the_loader_does_not_look() {
+    let length = file_length(INITRAMFS_FILE);
+    for offset in places(&(6..length), 5) {
+        warns(DAMAGED_INITRAMFS, flipped_in_iso(INITRAMFS_FILE, offset));
+    }
+    warns(NO_ARCHIVE, flipped_in_iso(INITRAMFS_FILE, 0));
+}
+
+#[test]
+fn an_initramfs_that_others_have_made_is_taken_without_a_seal() {
+    let machine = boot_to_ready(Machine::iso().damaged(|image| {
+        let place = in_iso(image, INITRAMFS_FILE);
+        // The checksum's field is 0 in an archive that is not sealed.
+        image[place.start + 102..place.start + 110].fill(b'0');
+    }));
+    assert!(!machine.serial_log().contains("warning: "), "{}", machine.serial_log());
+}
+
+#[test]
+fn without_a_loader_too_the_initramfs_is_looked_at() {
+    let sealed = fs::read(image_path(INITRAMFS_FILE, "scripts/kernel.sh")).expect("the initramfs is there");
+    let mut damaged = sealed.clone();
+    damaged[300] ^= 1;
+    warns(DAMAGED_INITRAMFS, Machine::kernel_with(&damaged));
+    warns(DAMAGED_INITRAMFS, Machine::kernel_with(&sealed[..sealed.len() - 4]));
+    warns(NO_ARCHIVE, Machine::kernel_with(b"something else"));
+    warns(NO_INITRAMFS, Machine::kernel_alone());
+    let two = [&sealed[..], &sealed].concat();
+    let machine = boot_to_ready(Machine::kernel_with(&two));
+    assert!(!machine.serial_log().contains("warning: "), "{}", machine.serial_log());
+}
+
+#[test]
+fn an_iso_image_that_is_cut_off_ends_in_words_or_without_its_initramfs() {
+    let image = fs::read(image_path("os.iso", "scripts/iso.sh")).expect("the image is there");
+    let (kernel, initramfs) = (in_iso(&image, KERNEL_FILE), in_iso(&image, INITRAMFS_FILE));
+    let cut = |length: usize| Machine::iso().damaged(move |image| image.truncate(length));
+    assert_eq!(outcome(cut((kernel.start + kernel.len() / 2).next_multiple_of(2048))), Outcome::Said);
+    if initramfs.start > kernel.start {
+        warns(NO_INITRAMFS, cut(initramfs.start));
+    }
+}
+
+#[test]
+fn a_sector_of_an_iso_image_that_cannot_be_read_ends_in_words_or_without_its_initramfs() {
+    let image = fs::read(image_path("os.iso", "scripts/iso.sh")).expect("the image is there");
+    let kernel = in_iso(&image, KERNEL_FILE);
+    let sector = |place: usize, error| Machine::iso().disk(Bus::Ide).bad_sector(place / SECTOR, error);
+    assert_eq!(outcome(sector(kernel.start + kernel.len() / 2, ReadError::Always)), Outcome::Said);
+    // GRUB reads many sectors at a time, so that it may be the kernel that it cannot read.
+    assert_ne!(outcome(sector(in_iso(&image, INITRAMFS_FILE).start, ReadError::Always)), Outcome::StandsStill);
 }
 
 /// Changes fields of stage 2's payload table, and makes the checksum of stage 2 right again.
@@ -234,7 +394,7 @@ fn grub_boots_the_kernel_without_its_module_when_the_module_is_missing() {
         let at = at.expect("the ISO image has a legible grub.cfg");
         image[at + wanted.len() - 1] = b'?';
     });
-    let machine = boot_to_ready(setup);
+    let machine = warns(NO_INITRAMFS, setup);
     assert!(machine.line(GRUB).is_some());
     assert_eq!(machine.line("module: "), None);
 }

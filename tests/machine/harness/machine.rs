@@ -68,6 +68,11 @@ impl Machine {
         Setup::kernel()
     }
 
+    /// The kernel with another initramfs.
+    pub fn kernel_with(initramfs: &[u8]) -> Setup {
+        Setup::kernel_with(initramfs)
+    }
+
     /// The kernel without its initramfs.
     pub fn kernel_alone() -> Setup {
         Setup::kernel_alone()

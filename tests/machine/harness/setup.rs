@@ -53,8 +53,8 @@ pub enum ReadError {
 }
 
 enum Medium {
-    /// No medium: QEMU loads the image, a kernel, itself, and the initramfs with it.
-    Kernel,
+    /// No medium: QEMU loads the image, a kernel, itself, and an initramfs with it.
+    Kernel(PathBuf),
     /// The kernel alone.
     KernelAlone,
     Cd(Cd),
@@ -91,7 +91,16 @@ impl Setup {
     }
 
     pub(super) fn kernel() -> Self {
-        Self::new(image_path("build/kernel.elf", "scripts/kernel.sh"), Medium::Kernel)
+        let initramfs = image_path("build/initramfs.cpio", "scripts/kernel.sh");
+        Self::new(image_path("build/kernel.elf", "scripts/kernel.sh"), Medium::Kernel(initramfs))
+    }
+
+    pub(super) fn kernel_with(initramfs: &[u8]) -> Self {
+        let mut setup = Self::kernel();
+        let file = setup.scratch.file("initramfs");
+        fs::write(&file, initramfs).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        setup.medium = Medium::Kernel(file);
+        setup
     }
 
     pub(super) fn kernel_alone() -> Self {
@@ -276,10 +285,9 @@ impl Setup {
             let storage = device("usb-storage,drive=boot,bootindex=0");
             ["-device".to_string(), controller.to_string()].into_iter().chain(storage).collect()
         };
-        match self.medium {
+        match &self.medium {
             Medium::KernelAlone => vec!["-kernel".into(), image.display().to_string()],
-            Medium::Kernel => {
-                let initramfs = image_path("build/initramfs.cpio", "scripts/kernel.sh");
+            Medium::Kernel(initramfs) => {
                 ["-kernel".into(), image.display().to_string(), "-initrd".into(), initramfs.display().to_string()]
                     .into()
             }
