@@ -94,7 +94,7 @@ fn reads_of_the_oldest_kind_of_memory_answer_will_do() {
     let mut machine = boot_to_ready(Machine::raw().hostile(&faults));
     expect_faults(&mut machine, &faults);
     // INT 15h AH=88h knows of 64 MiB at most.
-    assert!(machine.line("memory: 62 MiB usable").is_some(), "{}", machine.serial_log());
+    assert!(machine.line("63 MiB RAM").is_some(), "{}", machine.serial_log());
 }
 
 /// Pages of the first MiB that the kernel lies in: the first, one of code, one that is zero at first.
