@@ -22,6 +22,7 @@ pub mod backing;
 pub mod frames;
 pub mod page;
 pub mod page_table;
+pub mod space;
 
 /// There is no free memory of the kind that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

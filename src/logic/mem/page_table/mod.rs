@@ -9,11 +9,13 @@
 
 pub mod audit;
 mod mapping;
+mod pages;
 #[cfg(test)]
 mod tests;
 mod walk;
 
 pub use mapping::{Caching, Mapping, PAGE_ATTRIBUTES, PageSize, RIGHTS};
+pub use pages::{Edit, ProgramPage};
 pub use walk::Run;
 
 use super::OutOfFrames;

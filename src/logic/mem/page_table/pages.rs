@@ -1,0 +1,194 @@
+//! The pages of programs, one by one: what a page fault, fork(2) and mprotect(2) edit. All are small and in the lower half.
+//!
+//! An entry also notes what the kernel must know of its page, in bits that the processor leaves to it. A page that the program may
+//! not touch at all (`PROT_NONE`) stays in its entry, which is not present then. Its address is inverted there, so that a
+//! processor that goes on with the address of an absent page before it faults (L1TF) finds no memory.
+
+use super::{
+    ENTRIES, OutOfFrames, PageTableEntry, PageTableFlags, ROOT, TableMemory, Tables, child_of, index_at, parts,
+    table_entry,
+};
+use core::ops::Range;
+use x86_64::PhysAddr;
+use x86_64::structures::paging::PhysFrame;
+
+/// The frame was made for the program alone: not a page of a file.
+const OWN: PageTableFlags = PageTableFlags::BIT_9;
+/// There is a page, though the entry is not present.
+const HIDDEN: PageTableFlags = PageTableFlags::BIT_10;
+/// The bits of an entry that hold an address.
+const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+const BOTTOM: u8 = 1;
+
+/// A page of a program, as its entry has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgramPage {
+    /// The frame, one of whose users the entry is.
+    pub frame: PhysFrame,
+    /// Whether the program may touch it at all.
+    pub is_reachable: bool,
+    /// Whether it may write.
+    pub is_writable: bool,
+    /// Whether it may execute.
+    pub is_executable: bool,
+    /// Whether the frame was made for programs' private use, rather than being a page of a file.
+    pub is_own: bool,
+}
+
+impl ProgramPage {
+    fn read(entry: &PageTableEntry) -> Option<Self> {
+        let (flags, address) = (entry.flags(), entry.addr().as_u64());
+        let is_reachable = flags.contains(PageTableFlags::PRESENT);
+        if !is_reachable && !flags.contains(HIDDEN) {
+            return None;
+        }
+        let address = if is_reachable { address } else { address ^ ADDRESS };
+        Some(Self {
+            frame: PhysFrame::containing_address(PhysAddr::new(address)),
+            is_reachable,
+            is_writable: flags.contains(PageTableFlags::WRITABLE),
+            is_executable: !flags.contains(PageTableFlags::NO_EXECUTE),
+            is_own: flags.contains(OWN),
+        })
+    }
+
+    fn entry(&self, no_execute: bool) -> PageTableEntry {
+        let mut flags =
+            if self.is_reachable { PageTableFlags::PRESENT | PageTableFlags::USER_ACCESSIBLE } else { HIDDEN };
+        flags.set(PageTableFlags::WRITABLE, self.is_writable);
+        flags.set(PageTableFlags::NO_EXECUTE, no_execute && !self.is_executable);
+        flags.set(OWN, self.is_own);
+        let address = self.frame.start_address().as_u64();
+        let address = if self.is_reachable { address } else { address ^ ADDRESS };
+        let mut entry = PageTableEntry::new();
+        entry.set_addr(PhysAddr::new(address), flags);
+        entry
+    }
+}
+
+/// What becomes of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// Nothing.
+    Keep,
+    /// This is there instead.
+    Replace(ProgramPage),
+    /// Nothing is there any more.
+    Clear,
+}
+
+impl Tables {
+    /// The page at an address of the lower half.
+    pub fn page(&self, memory: &impl TableMemory, address: u64) -> Option<ProgramPage> {
+        let mut table = self.root;
+        for level in (BOTTOM + 1..=ROOT).rev() {
+            table = child_of(&memory.read(table, index_at(level, address)))?;
+        }
+        ProgramPage::read(&memory.read(table, index_at(BOTTOM, address)))
+    }
+
+    /// Puts a page at an address of the lower half; answers what was there.
+    ///
+    /// # Errors
+    /// [`OutOfFrames`] if there is none for a table; nothing has changed then.
+    pub fn set_page(
+        &self,
+        memory: &mut impl TableMemory,
+        address: u64,
+        page: ProgramPage,
+    ) -> Result<Option<ProgramPage>, OutOfFrames> {
+        let mut table = self.root;
+        for level in (BOTTOM + 1..=ROOT).rev() {
+            let index = index_at(level, address);
+            match child_of(&memory.read(table, index)) {
+                Some(child) => table = child,
+                None => {
+                    let child = self.tables_for(memory, level - 1, address, page)?;
+                    memory.write(table, index, table_entry(child, address));
+                    return Ok(None);
+                }
+            }
+        }
+        let index = index_at(BOTTOM, address);
+        let before = ProgramPage::read(&memory.read(table, index));
+        memory.write(table, index, page.entry(self.no_execute));
+        Ok(before)
+    }
+
+    /// Shows `edit` every page of a range of the lower half, in rising order, and does what it says. Tables that become empty are
+    /// freed. `edit` may put pages elsewhere.
+    ///
+    /// # Errors
+    /// The first of `edit`, which ends it.
+    pub fn edit_pages<M: TableMemory, E>(
+        &self,
+        memory: &mut M,
+        range: Range<u64>,
+        mut edit: impl FnMut(&mut M, u64, ProgramPage) -> Result<Edit, E>,
+    ) -> Result<(), E> {
+        if range.is_empty() { Ok(()) } else { self.edit_table(memory, self.root, ROOT, range, &mut edit).1 }
+    }
+
+    /// Edits below one table; answers also whether anything was cleared.
+    fn edit_table<M: TableMemory, E>(
+        &self,
+        memory: &mut M,
+        table: PhysFrame,
+        level: u8,
+        range: Range<u64>,
+        edit: &mut impl FnMut(&mut M, u64, ProgramPage) -> Result<Edit, E>,
+    ) -> (bool, Result<(), E>) {
+        let mut has_cleared = false;
+        for (index, part) in parts(level, range) {
+            let entry = memory.read(table, index);
+            let done = if level == BOTTOM {
+                let Some(page) = ProgramPage::read(&entry) else { continue };
+                edit(memory, part.start, page).map(|edit| match edit {
+                    Edit::Keep => (),
+                    Edit::Replace(page) => memory.write(table, index, page.entry(self.no_execute)),
+                    Edit::Clear => {
+                        memory.write(table, index, PageTableEntry::new());
+                        has_cleared = true;
+                    }
+                })
+            } else {
+                let Some(child) = child_of(&entry) else { continue };
+                let (below, done) = self.edit_table(memory, child, level - 1, part, edit);
+                if below && (0..ENTRIES).all(|index| memory.read(child, index).is_unused()) {
+                    memory.write(table, index, PageTableEntry::new());
+                    memory.free(child);
+                    has_cleared = true;
+                }
+                done
+            };
+            if done.is_err() {
+                return (has_cleared, done);
+            }
+        }
+        (has_cleared, Ok(()))
+    }
+
+    /// New tables from the lowest level up to `level`, with one page in them. Nothing points to them before that has worked.
+    fn tables_for(
+        &self,
+        memory: &mut impl TableMemory,
+        level: u8,
+        address: u64,
+        page: ProgramPage,
+    ) -> Result<PhysFrame, OutOfFrames> {
+        let table = memory.allocate()?;
+        let entry = if level == BOTTOM {
+            page.entry(self.no_execute)
+        } else {
+            match self.tables_for(memory, level - 1, address, page) {
+                Ok(child) => table_entry(child, address),
+                Err(error) => {
+                    memory.free(table);
+                    return Err(error);
+                }
+            }
+        };
+        memory.write(table, index_at(level, address), entry);
+        Ok(table)
+    }
+}
