@@ -7,7 +7,9 @@
 //! Bytes come and go through buffers of the kernel, because nothing may touch a program's memory with a lock held.
 
 use crate::errno::Errno;
+use crate::mem::backing::Backing;
 use crate::sync::WaitQueue;
+use alloc::sync::Arc;
 use bitflags::bitflags;
 use linux_raw_sys::general;
 
@@ -58,6 +60,50 @@ pub trait File: Send + Sync {
 
     /// Wakes when [`File::poll`] may answer more than before; `None` for kinds that are always ready.
     fn changes(&self) -> Option<&WaitQueue>;
+
+    /// Writes at the end (`O_APPEND`), wherever that is; answers how much and the position after it. Kinds whose content grows do
+    /// both at once.
+    ///
+    /// # Errors
+    /// As [`File::write`].
+    fn append(&self, bytes: &[u8]) -> Result<(usize, u64), Errno> {
+        let end = self.end().unwrap_or(0);
+        let count = self.write(end, bytes)?;
+        Ok((count, end.saturating_add(count as u64)))
+    }
+
+    /// Where it ends, for lseek(2).
+    ///
+    /// # Errors
+    /// [`Errno::ESPIPE`] of kinds that have no positions.
+    fn end(&self) -> Result<u64, Errno> {
+        Err(Errno::ESPIPE)
+    }
+
+    /// Where the next data is from `position` on.
+    ///
+    /// # Errors
+    /// [`Errno::ENXIO`] if there is none.
+    fn seek_data(&self, position: u64) -> Result<u64, Errno> {
+        if position < self.end()? { Ok(position) } else { Err(Errno::ENXIO) }
+    }
+
+    /// Where the next hole is from `position` on; the end counts as one.
+    ///
+    /// # Errors
+    /// [`Errno::ENXIO`] beyond the end.
+    fn seek_hole(&self, position: u64) -> Result<u64, Errno> {
+        let end = self.end()?;
+        if position < end { Ok(end) } else { Err(Errno::ENXIO) }
+    }
+
+    /// What a mapping of it shows, if it is a kind that is mapped but has no page cache.
+    ///
+    /// # Errors
+    /// [`Errno::ENODEV`], as mmap(2).
+    fn backing(&self) -> Result<Arc<dyn Backing>, Errno> {
+        Err(Errno::ENODEV)
+    }
 
     /// ioctl(2): does what `request` asks with `argument`, an address or a number, by the kind's own rules.
     ///

@@ -1,0 +1,580 @@
+//! The bytes of a regular file, by page: what read(2), write(2), mmap(2) and exec all see.
+//!
+//! The cache is sparse. A page that was never written is a hole: it reads as zeros and takes nothing. Below a cache there may be a
+//! [`Store`], a file system on a disk; then a missing page is read from it, and changed pages are written back by
+//! [`PageCache::write_back`]. Without one (tmpfs) the cache is all there is.
+//!
+//! Invariants: no page lies wholly beyond the size; bytes of the last page beyond the size are zero unless a mapping wrote there,
+//! and become zero before they can be read. The lock is held for one page's copy at most; pages are freed without it.
+
+use super::attributes::Identity;
+use crate::errno::Errno;
+use crate::mem::OutOfFrames;
+use crate::mem::backing::NoPage;
+use crate::mem::page::{Frames, PAGE_BYTES, Page};
+use crate::sync::{IrqLock, Rank};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+#[cfg(test)]
+mod tests;
+
+const PAGE: u64 = PAGE_BYTES as u64;
+
+/// The largest size of a file, because positions are signed (lseek(2)).
+pub const MAX_BYTES: u64 = i64::MAX as u64;
+
+/// Where pages come from and go to. Called with no lock held: it may take its time.
+pub trait Store: Send + Sync {
+    /// Fills a page of zeros with what the store has for `index`; a hole stays zeros.
+    ///
+    /// # Errors
+    /// [`Errno::EIO`].
+    fn read_page(&self, index: u64, page: &Page) -> Result<(), Errno>;
+
+    /// Keeps the first `length` bytes of a page for good.
+    ///
+    /// # Errors
+    /// [`Errno::EIO`], [`Errno::ENOSPC`].
+    fn write_page(&self, index: u64, page: &Page, length: usize) -> Result<(), Errno>;
+
+    /// The file has another size now; what lies beyond is to be given up.
+    ///
+    /// # Errors
+    /// [`Errno::EIO`].
+    fn set_size(&self, size: u64) -> Result<(), Errno>;
+}
+
+/// How many pages may be used by all caches that share this: `size=` of a tmpfs.
+#[derive(Debug)]
+pub struct Budget {
+    limit: u64,
+    used: AtomicU64,
+}
+
+impl Budget {
+    /// At most `limit` pages.
+    pub fn new(limit: u64) -> Arc<Self> {
+        Arc::new(Self { limit, used: AtomicU64::new(0) })
+    }
+
+    /// Pages that may be used.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Pages that are used.
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    fn take(&self) -> Result<(), Errno> {
+        let more = |used: u64| used.checked_add(1).filter(|used| *used <= self.limit);
+        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).map(drop).map_err(|_| Errno::ENOSPC)
+    }
+
+    fn give_back(&self, pages: u64) {
+        self.used.fetch_sub(pages, Ordering::Relaxed);
+    }
+}
+
+/// A file's bytes.
+pub struct PageCache {
+    identity: Identity,
+    frames: &'static dyn Frames,
+    budget: Option<Arc<Budget>>,
+    store: Option<Arc<dyn Store>>,
+    content: IrqLock<Content>,
+}
+
+#[derive(Default)]
+struct Content {
+    size: u64,
+    pages: BTreeMap<u64, Page>,
+    /// Pages that the store does not have as they are here. Empty without a store.
+    changed: BTreeSet<u64>,
+}
+
+/// What fallocate(2) is to do with a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allocation {
+    /// Pages for all of it; a file that ends before its end grows.
+    Extend,
+    /// Pages for the part below the size.
+    KeepSize,
+    /// No pages: zeros.
+    PunchHole,
+    /// Zeros; a file that ends before its end grows.
+    Zero,
+    /// Zeros; the size stays.
+    ZeroKeepSize,
+}
+
+impl PageCache {
+    /// The empty file. `budget` limits what it may take.
+    pub fn new(identity: Identity, frames: &'static dyn Frames, budget: Option<Arc<Budget>>) -> Self {
+        Self { identity, frames, budget, store: None, content: Self::content(0) }
+    }
+
+    /// A file of `size` bytes that lie in `store`.
+    pub fn over(identity: Identity, frames: &'static dyn Frames, store: Arc<dyn Store>, size: u64) -> Self {
+        Self { identity, frames, budget: None, store: Some(store), content: Self::content(size.min(MAX_BYTES)) }
+    }
+
+    fn content(size: u64) -> IrqLock<Content> {
+        IrqLock::new(Rank::PageCache, Content { size, ..Content::default() })
+    }
+
+    /// Whose bytes.
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Bytes in the file.
+    pub fn size(&self) -> u64 {
+        self.content.lock().size
+    }
+
+    /// Pages that are in memory.
+    pub fn resident_pages(&self) -> u64 {
+        self.content.lock().pages.len() as u64
+    }
+
+    /// Copies bytes from `position` on, fewer at the end.
+    ///
+    /// # Errors
+    /// What the store answers; [`Errno::ENOMEM`] if it has the page and memory has no room.
+    pub fn read(&self, position: u64, bytes: &mut [u8]) -> Result<usize, Errno> {
+        let mut done = 0;
+        while done < bytes.len() {
+            let Some(at) = position.checked_add(done as u64) else { break };
+            match self.read_piece(at, &mut bytes[done..]) {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
+    }
+
+    /// As far as one page goes.
+    fn read_piece(&self, position: u64, bytes: &mut [u8]) -> Result<usize, Errno> {
+        let (index, offset) = (position / PAGE, (position % PAGE) as usize);
+        let _kept = self.fetch(index)?;
+        let content = self.content.lock();
+        let left = usize::try_from(content.size.saturating_sub(position)).unwrap_or(usize::MAX);
+        let length = bytes.len().min(PAGE_BYTES - offset).min(left);
+        match content.pages.get(&index) {
+            Some(page) => page.read(offset, &mut bytes[..length]),
+            None => bytes[..length].fill(0),
+        }
+        Ok(length)
+    }
+
+    /// Changes bytes from `position` on; the file grows if it has to.
+    ///
+    /// # Errors
+    /// [`Errno::EFBIG`], [`Errno::ENOSPC`], what the store answers; all that only if not one byte was written.
+    pub fn write(&self, position: u64, bytes: &[u8]) -> Result<usize, Errno> {
+        let room = MAX_BYTES.saturating_sub(position);
+        if room == 0 && !bytes.is_empty() {
+            return Err(Errno::EFBIG);
+        }
+        let bytes = &bytes[..bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
+        let mut done = 0;
+        while done < bytes.len() {
+            match self.write_piece(position + done as u64, &bytes[done..]) {
+                Ok(count) => done += count,
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
+    }
+
+    /// As far as one page goes.
+    fn write_piece(&self, position: u64, bytes: &[u8]) -> Result<usize, Errno> {
+        let _kept = self.fetch(position / PAGE)?;
+        let mut content = self.content.lock();
+        self.write_locked(&mut content, position, bytes)
+    }
+
+    fn write_locked(&self, content: &mut Content, position: u64, bytes: &[u8]) -> Result<usize, Errno> {
+        let (index, offset) = (position / PAGE, (position % PAGE) as usize);
+        let length = bytes.len().min(PAGE_BYTES - offset);
+        self.page_or_new(content, index).map_err(|NoRoom| Errno::ENOSPC)?;
+        content.grow(position + length as u64);
+        if let Some(page) = content.pages.get(&index) {
+            page.write(offset, &bytes[..length]);
+        }
+        self.note_changed(content, index);
+        Ok(length)
+    }
+
+    /// Writes at the end, wherever that is by then: no two appends that fit one page get the same place. Answers the position after.
+    ///
+    /// # Errors
+    /// As [`PageCache::write`].
+    pub fn append(&self, bytes: &[u8]) -> Result<(usize, u64), Errno> {
+        let mut done = 0;
+        let mut end = self.size();
+        while done < bytes.len() {
+            let fetched = self.fetch(end / PAGE);
+            let written = fetched.and_then(|_kept| {
+                let mut content = self.content.lock();
+                if content.size / PAGE != end / PAGE {
+                    // Somebody else appended: another page has to be there first.
+                    end = content.size;
+                    return Ok(0);
+                }
+                let position = content.size;
+                if position >= MAX_BYTES {
+                    return Err(Errno::EFBIG);
+                }
+                let room = usize::try_from(MAX_BYTES - position).unwrap_or(usize::MAX);
+                let rest = &bytes[done..];
+                let length = self.write_locked(&mut content, position, &rest[..rest.len().min(room)])?;
+                end = position + length as u64;
+                Ok(length)
+            });
+            match written {
+                Ok(length) => done += length,
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok((done, end))
+    }
+
+    /// Cuts the file off, or lets it grow by a hole.
+    ///
+    /// # Errors
+    /// [`Errno::EFBIG`], what the store answers.
+    pub fn set_size(&self, size: u64) -> Result<(), Errno> {
+        if size > MAX_BYTES {
+            return Err(Errno::EFBIG);
+        }
+        let _kept = if size.is_multiple_of(PAGE) { None } else { self.fetch(size / PAGE)? };
+        let mut content = self.content.lock();
+        if size > content.size {
+            content.grow(size);
+        } else {
+            content.size = size;
+            content.clear_after_end();
+        }
+        let first_gone = size.div_ceil(PAGE);
+        // Few nodes of the tree are touched by splitting it; what was cut off is freed below, without the lock.
+        let gone = content.pages.split_off(&first_gone);
+        content.changed.split_off(&first_gone);
+        if !size.is_multiple_of(PAGE) && content.pages.contains_key(&(size / PAGE)) {
+            self.note_changed(&mut content, size / PAGE);
+        }
+        drop(content);
+        self.give_back(gone.len());
+        drop(gone);
+        self.store.as_ref().map_or(Ok(()), |store| store.set_size(size))
+    }
+
+    /// fallocate(2) for the bytes of `range`.
+    ///
+    /// # Errors
+    /// [`Errno::EFBIG`], [`Errno::ENOSPC`], what the store answers.
+    pub fn allocate(&self, range: Range<u64>, what: Allocation) -> Result<(), Errno> {
+        if range.end > MAX_BYTES {
+            return Err(Errno::EFBIG);
+        }
+        match what {
+            Allocation::PunchHole | Allocation::ZeroKeepSize => self.clear(range),
+            Allocation::Zero => {
+                self.clear(range.clone())?;
+                if self.size() < range.end { self.set_size(range.end) } else { Ok(()) }
+            }
+            Allocation::Extend | Allocation::KeepSize => {
+                let end = if what == Allocation::Extend { range.end } else { range.end.min(self.size()) };
+                // Before there are pages: none may lie beyond the size.
+                let before = self.size();
+                if end > before {
+                    self.set_size(end)?;
+                }
+                for index in range.start / PAGE..end.div_ceil(PAGE) {
+                    let made = self.fetch(index).and_then(|_kept| {
+                        let mut content = self.content.lock();
+                        if index >= content.size.div_ceil(PAGE) {
+                            return Ok(());
+                        }
+                        self.page_or_new(&mut content, index).map_err(|NoRoom| Errno::ENOSPC)
+                    });
+                    if let Err(error) = made {
+                        // As if nothing had been asked for; pages below the old size do no harm.
+                        if end > before && self.size() == end {
+                            self.set_size(before)?;
+                        }
+                        return Err(error);
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes the bytes of `range` zeros, and whole pages holes.
+    fn clear(&self, range: Range<u64>) -> Result<(), Errno> {
+        let range = range.start..range.end.min(self.size().next_multiple_of(PAGE));
+        let mut position = range.start;
+        // Pages at a time that the lock is held for.
+        const BATCH: usize = 32;
+        while position < range.end {
+            let index = position / PAGE;
+            let page_end = (index + 1) * PAGE;
+            if position.is_multiple_of(PAGE) && page_end <= range.end && self.store.is_none() {
+                let whole = index..range.end / PAGE;
+                let mut content = self.content.lock();
+                let found: arrayvec::ArrayVec<u64, BATCH> =
+                    content.pages.range(whole.clone()).map(|(index, _)| *index).take(BATCH).collect();
+                let gone: arrayvec::ArrayVec<Page, BATCH> =
+                    found.iter().filter_map(|index| content.pages.remove(index)).collect();
+                drop(content);
+                self.give_back(gone.len());
+                position = match found.last() {
+                    Some(last) if found.is_full() => (last + 1) * PAGE,
+                    _ => whole.end * PAGE,
+                };
+                continue;
+            }
+            let end = page_end.min(range.end);
+            let _kept = self.fetch(index)?;
+            let mut content = self.content.lock();
+            if let Some(page) = content.pages.get(&index) {
+                write_zeros(page, (position % PAGE) as usize..(position % PAGE) as usize + (end - position) as usize);
+                self.note_changed(&mut content, index);
+            }
+            position = end;
+        }
+        Ok(())
+    }
+
+    /// Where the next data is from `position` on (lseek(2), SEEK_DATA). Of a store, all is said to be data.
+    ///
+    /// # Errors
+    /// [`Errno::ENXIO`] if there is none.
+    pub fn seek_data(&self, position: u64) -> Result<u64, Errno> {
+        let content = self.content.lock();
+        if position >= content.size {
+            return Err(Errno::ENXIO);
+        }
+        if self.store.is_some() {
+            return Ok(position);
+        }
+        let next = content.pages.range(position / PAGE..).next().map(|(index, _)| (index * PAGE).max(position));
+        next.filter(|next| *next < content.size).ok_or(Errno::ENXIO)
+    }
+
+    /// Where the next hole is from `position` on (lseek(2), SEEK_HOLE); the end counts as one.
+    ///
+    /// # Errors
+    /// [`Errno::ENXIO`] beyond the end.
+    pub fn seek_hole(&self, position: u64) -> Result<u64, Errno> {
+        let mut index = position / PAGE;
+        loop {
+            // Some pages at a time, because the lock holds interrupts off.
+            const BATCH: u64 = 256;
+            let content = self.content.lock();
+            if position >= content.size {
+                return Err(Errno::ENXIO);
+            }
+            if self.store.is_some() {
+                return Ok(content.size);
+            }
+            let start = index;
+            for (found, _) in content.pages.range(start..start.saturating_add(BATCH)) {
+                if *found != index {
+                    break;
+                }
+                index += 1;
+            }
+            if index < start + BATCH {
+                return Ok((index * PAGE).clamp(position, content.size));
+            }
+        }
+    }
+
+    /// The page at `index` for a mapping, as one user more of it. A hole becomes a page of zeros, so that all mappings and files
+    /// see what is written there.
+    ///
+    /// # Errors
+    /// [`NoPage`].
+    pub fn page(&self, index: u64) -> Result<Page, NoPage> {
+        let failed = |error| if error == Errno::ENOMEM { NoPage::OutOfFrames } else { NoPage::BeyondEnd };
+        let _kept = self.fetch(index).map_err(failed)?;
+        let mut content = self.content.lock();
+        if index >= content.size.div_ceil(PAGE) {
+            return Err(NoPage::BeyondEnd);
+        }
+        self.page_or_new(&mut content, index).map_err(|NoRoom| NoPage::OutOfFrames)?;
+        let page = content.pages.get(&index).ok_or(NoPage::OutOfFrames)?;
+        page.share().map_err(|OutOfFrames| NoPage::OutOfFrames)
+    }
+
+    /// A mapping may write to the page at `index` from now on.
+    pub fn will_be_written(&self, index: u64) {
+        let mut content = self.content.lock();
+        if content.pages.contains_key(&index) {
+            self.note_changed(&mut content, index);
+        }
+    }
+
+    /// Writes changed pages to the store. Pages that mappings have are written and stay changed, for nobody says when they are
+    /// written to next.
+    ///
+    /// # Errors
+    /// What the store answers first; the others are tried too.
+    pub fn write_back(&self) -> Result<(), Errno> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let mut result = Ok(());
+        let mut from = 0;
+        loop {
+            let mut content = self.content.lock();
+            let Some(&index) = content.changed.range(from..).next() else { return result };
+            from = index + 1;
+            let length =
+                usize::try_from(content.size.saturating_sub(index * PAGE)).unwrap_or(PAGE_BYTES).min(PAGE_BYTES);
+            let Some(page) = content.pages.get(&index) else {
+                content.changed.remove(&index);
+                continue;
+            };
+            let mapped = !page.is_sole_user();
+            let Ok(page) = page.share() else { continue };
+            if !mapped {
+                content.changed.remove(&index);
+            }
+            drop(content);
+            if let Err(error) = store.write_page(index, &page, length) {
+                result = result.and(Err(error));
+                self.content.lock().changed.insert(index);
+            }
+        }
+    }
+
+    /// Gives up to `most` pages back to memory that the store has as they are and no mapping has. How many.
+    pub fn shrink(&self, most: usize) -> usize {
+        if self.store.is_none() {
+            return 0;
+        }
+        let (mut freed, mut from) = (0, 0);
+        while freed < most {
+            const BATCH: usize = 64;
+            let mut content = self.content.lock();
+            let seen: arrayvec::ArrayVec<(u64, bool), BATCH> = content
+                .pages
+                .range(from..)
+                .take(BATCH)
+                .map(|(index, page)| (*index, page.is_sole_user() && !content.changed.contains(index)))
+                .collect();
+            let Some((last, _)) = seen.last() else { break };
+            from = last + 1;
+            let spare = seen.iter().filter(|(_, spare)| *spare).take(most - freed);
+            let gone: arrayvec::ArrayVec<Page, BATCH> =
+                spare.filter_map(|(index, _)| content.pages.remove(index)).collect();
+            drop(content);
+            freed += gone.len();
+        }
+        freed
+    }
+
+    /// Sees to it that the page at `index` is there if the store has it. While the answer lives, [`PageCache::shrink`] leaves it.
+    fn fetch(&self, index: u64) -> Result<Option<Page>, Errno> {
+        let Some(store) = &self.store else { return Ok(None) };
+        let no_memory = |OutOfFrames| Errno::ENOMEM;
+        {
+            let content = self.content.lock();
+            if let Some(page) = content.pages.get(&index) {
+                return page.share().map(Some).map_err(no_memory);
+            }
+            if index >= content.size.div_ceil(PAGE) {
+                return Ok(None);
+            }
+        }
+        let page = Page::zeroed(self.frames).map_err(no_memory)?;
+        store.read_page(index, &page)?;
+        let mut content = self.content.lock();
+        // Somebody may have been faster, or cut the file off meanwhile.
+        if let Some(page) = content.pages.get(&index) {
+            return page.share().map(Some).map_err(no_memory);
+        }
+        if index < content.size.div_ceil(PAGE) {
+            content.pages.insert(index, page.share().map_err(no_memory)?);
+        }
+        Ok(Some(page))
+    }
+
+    fn page_or_new(&self, content: &mut Content, index: u64) -> Result<(), NoRoom> {
+        if content.pages.contains_key(&index) {
+            return Ok(());
+        }
+        if let Some(budget) = &self.budget {
+            budget.take().map_err(|_| NoRoom)?;
+        }
+        match Page::zeroed(self.frames) {
+            Ok(page) => {
+                content.pages.insert(index, page);
+                Ok(())
+            }
+            Err(OutOfFrames) => {
+                self.give_back(1);
+                Err(NoRoom)
+            }
+        }
+    }
+
+    fn note_changed(&self, content: &mut Content, index: u64) {
+        if self.store.is_some() {
+            content.changed.insert(index);
+        }
+    }
+
+    fn give_back(&self, pages: usize) {
+        if let Some(budget) = &self.budget {
+            budget.give_back(pages as u64);
+        }
+    }
+}
+
+impl Drop for PageCache {
+    fn drop(&mut self) {
+        let pages = self.content.get_mut().pages.len();
+        self.give_back(pages);
+    }
+}
+
+/// Neither budget nor memory has a page more.
+struct NoRoom;
+
+impl Content {
+    /// Makes the size at least `size`.
+    fn grow(&mut self, size: u64) {
+        if size > self.size {
+            self.clear_after_end();
+            self.size = size;
+        }
+    }
+
+    /// Zeros for what a mapping may have written after the end, in the last page.
+    fn clear_after_end(&mut self) {
+        let offset = (self.size % PAGE) as usize;
+        if offset != 0
+            && let Some(page) = self.pages.get(&(self.size / PAGE))
+        {
+            write_zeros(page, offset..PAGE_BYTES);
+        }
+    }
+}
+
+fn write_zeros(page: &Page, range: Range<usize>) {
+    const ZEROS: [u8; 512] = [0; 512];
+    for offset in range.clone().step_by(ZEROS.len()) {
+        page.write(offset, &ZEROS[..ZEROS.len().min(range.end - offset)]);
+    }
+}
