@@ -104,6 +104,7 @@ errors! {
     ECONNREFUSED: "Nobody listens.",
     EALREADY: "Begun already.",
     EINPROGRESS: "Begun.",
+    ELIBBAD: "An interpreter or library that is not one.",
 }
 
 #[cfg(test)]

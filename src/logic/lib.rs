@@ -10,6 +10,7 @@ pub mod boot;
 pub mod bus;
 pub mod display;
 pub mod errno;
+pub mod exec;
 pub mod fs;
 pub mod irq;
 pub mod last_log;
