@@ -23,6 +23,7 @@ pub mod page_fault;
 pub mod ps2;
 pub mod sched;
 pub mod seal;
+pub mod signal;
 pub mod smbios;
 pub mod symbols;
 pub mod sync;
