@@ -12,6 +12,7 @@ pub mod display;
 pub mod errno;
 pub mod exec;
 pub mod fs;
+pub mod ipc;
 pub mod irq;
 pub mod last_log;
 pub mod log_code;

@@ -71,6 +71,23 @@ impl Wake for Bell {
 }
 
 #[test]
+fn what_is_passed_on_wakes_the_next_waiter_and_no_observer() {
+    let queue = WaitQueue::new();
+    let (watch, watch_waker) = Bell::new();
+    let (first, first_waker) = Bell::new();
+    let (second, second_waker) = Bell::new();
+    queue.add(&Waiter::observer(watch_waker));
+    queue.add(&Waiter::new(first_waker));
+    queue.add(&Waiter::new(second_waker));
+    assert!(queue.pass_on());
+    assert_eq!((watch.rings(), first.rings(), second.rings()), (0, 1, 0));
+    assert!(queue.pass_on() && !queue.pass_on());
+    assert_eq!((watch.rings(), first.rings(), second.rings()), (0, 1, 1));
+    queue.wake_all();
+    assert_eq!(watch.rings(), 1);
+}
+
+#[test]
 fn a_wake_up_before_the_decision_keeps_a_thread_awake() {
     let token = ParkToken::new();
     token.prepare();

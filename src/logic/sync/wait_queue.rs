@@ -125,6 +125,15 @@ impl WaitQueue {
         self.wake(1) == 1
     }
 
+    /// Wakes the waiter that has waited longest, but no observer: for one who took part of something, and leaves the rest to
+    /// others. That is nothing new to those who only look.
+    pub fn pass_on(&self) -> bool {
+        let next = self.0.lock().take_first_waiter();
+        // As in `wake`.
+        let _here = InterruptsOff::new();
+        next.inspect(|waiter| waiter.waker.wake_by_ref()).is_some()
+    }
+
     /// Wakes everybody.
     pub fn wake_all(&self) {
         self.wake(usize::MAX);
@@ -155,6 +164,18 @@ impl WaitQueue {
 }
 
 impl Waiters {
+    fn take_first_waiter(&mut self) -> Option<Arc<Waiter>> {
+        let mut cursor = self.list.front_mut();
+        while cursor.get()?.observer {
+            cursor.move_next();
+        }
+        let waiter = cursor.remove()?;
+        waiter.woken.store(true, Ordering::Release);
+        waiter.queue.store(NOWHERE, Ordering::Relaxed);
+        self.count -= 1;
+        Some(waiter)
+    }
+
     /// Takes out the next waiters to be woken: no more than `left` in all, because those woken may come back at once and must
     /// not be woken for ever, and no more than `most` that are not observers.
     fn take_batch(&mut self, left: &mut usize, mut most: usize) -> ArrayVec<Arc<Waiter>, BATCH> {

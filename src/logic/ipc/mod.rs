@@ -1,0 +1,13 @@
+//! What programs talk to each other with, and how they wait for it: pipes, events, sockets of one machine, poll and epoll.
+//!
+//! All of it is open files ([`crate::fs::File`]): nothing here sleeps, and nothing wakes with a lock held.
+
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used))]
+
+pub mod byte_queue;
+pub mod pipe;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use byte_queue::ByteQueue;
+pub use pipe::Pipe;
