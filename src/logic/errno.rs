@@ -105,6 +105,8 @@ errors! {
     EALREADY: "Begun already.",
     EINPROGRESS: "Begun.",
     ELIBBAD: "An interpreter or library that is not one.",
+    ECANCELED: "Given up.",
+    ETOOMANYREFS: "Too many files on their way.",
 }
 
 #[cfg(test)]

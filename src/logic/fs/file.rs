@@ -11,6 +11,7 @@ use crate::mem::backing::Backing;
 use crate::sync::WaitQueue;
 use alloc::sync::Arc;
 use bitflags::bitflags;
+use core::any::Any;
 use linux_raw_sys::general;
 
 bitflags! {
@@ -40,8 +41,9 @@ bitflags! {
 
 /// An open file, as its kind has it. Positions and `O_APPEND` are the open description's; who has a position passes it.
 ///
-/// All answers of bytes are counts that may be smaller than what was asked for, and 0 of a read is the end.
-pub trait File: Send + Sync {
+/// All answers of bytes are counts that may be smaller than what was asked for, and 0 of a read is the end. What a kind can do
+/// beyond this is found by its type, through [`Any`].
+pub trait File: Any + Send + Sync {
     /// Reads from `position` on, where the kind has positions.
     ///
     /// # Errors
@@ -58,7 +60,7 @@ pub trait File: Send + Sync {
     /// What it is ready for now.
     fn poll(&self) -> Readiness;
 
-    /// Wakes when [`File::poll`] may answer more than before; `None` for kinds that are always ready.
+    /// Wakes when [`File::poll`] may answer more than before: always the same queue. `None` for kinds that are always ready.
     fn changes(&self) -> Option<&WaitQueue>;
 
     /// Writes at the end (`O_APPEND`), wherever that is; answers how much and the position after it. Kinds whose content grows do

@@ -25,6 +25,8 @@ pub enum Rank {
     Inode,
     /// Cached pages of files.
     PageCache,
+    /// Which epolls watch which others.
+    EpollNesting,
     /// The inside of an open file: pipe, terminal, socket.
     File,
     /// Who waits for something.
