@@ -20,8 +20,8 @@ impl<M: TableMemory> AddressSpace<M> {
         limits: &Limits,
         flush: &mut Flush<'_, M>,
     ) -> Result<(), Errno> {
-        let range = checked(start, bytes)?;
-        self.change_areas(range, Errno::ENOMEM, |space, area| {
+        let range = checked(start, bytes, Errno::ENOMEM)?;
+        self.change_areas(range, |space, area| {
             if !area.most.contains(protection) {
                 return Err(Errno::EACCES);
             }
@@ -53,7 +53,7 @@ impl<M: TableMemory> AddressSpace<M> {
         let none = F::empty();
         let flags = match advice {
             general::MADV_DONTNEED | general::MADV_DONTNEED_LOCKED | general::MADV_FREE => {
-                return self.discard(checked(start, bytes)?, advice, flush);
+                return self.discard(checked(start, bytes, Errno::EINVAL)?, advice, flush);
             }
             general::MADV_POPULATE_READ => return self.bring_all(start, bytes, Access::Read, limits, flush),
             general::MADV_POPULATE_WRITE => return self.bring_all(start, bytes, Access::Write, limits, flush),
@@ -73,7 +73,7 @@ impl<M: TableMemory> AddressSpace<M> {
             | general::MADV_NOHUGEPAGE => (none, none),
             _ => return Err(Errno::EINVAL),
         };
-        self.flag(checked(start, bytes)?, flags, |area| {
+        self.flag(checked(start, bytes, Errno::EINVAL)?, flags, |area| {
             let is_anonymous = area.view.is_none();
             if advice == general::MADV_WIPEONFORK && !is_anonymous { Err(Errno::EINVAL) } else { Ok(()) }
         })
@@ -84,7 +84,7 @@ impl<M: TableMemory> AddressSpace<M> {
     /// # Errors
     /// As mlock(2), but for limits.
     pub fn lock(&mut self, start: u64, bytes: u64, is_locked: bool) -> Result<(), Errno> {
-        let range = checked(start, bytes)?;
+        let range = checked(start, bytes, Errno::EINVAL)?;
         let none = AreaFlags::empty();
         let flags = if is_locked { (AreaFlags::LOCKED, none) } else { (none, AreaFlags::LOCKED) };
         self.flag(range, flags, |_| Ok(()))
@@ -112,11 +112,10 @@ impl<M: TableMemory> AddressSpace<M> {
         Ok(())
     }
 
-    /// Does `change` with each area of a range, cut out of it. A hole ends it with `hole`.
+    /// Does `change` with each area of a range, cut out of it. A hole ends it.
     fn change_areas(
         &mut self,
         range: Range<u64>,
-        hole: Errno,
         mut change: impl FnMut(&mut Self, &Area) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
         if range.is_empty() {
@@ -133,7 +132,7 @@ impl<M: TableMemory> AddressSpace<M> {
                     self.areas.merge(area.start);
                     done
                 }
-                None => Err(hole),
+                None => Err(Errno::ENOMEM),
             };
         }
         self.areas.merge(address);
@@ -152,7 +151,7 @@ impl<M: TableMemory> AddressSpace<M> {
             let is_whole = self.mapped_in(range.clone()) == range.end - range.start;
             return if is_whole { Ok(()) } else { Err(Errno::ENOMEM) };
         }
-        self.change_areas(range, Errno::ENOMEM, |space, area| {
+        self.change_areas(range, |space, area| {
             check(area)?;
             space.areas.change(area.start, |area| area.flags = (area.flags | set) - cleared);
             Ok(())
@@ -182,7 +181,7 @@ impl<M: TableMemory> AddressSpace<M> {
         limits: &Limits,
         flush: &mut Flush<'_, M>,
     ) -> Result<(), Errno> {
-        let range = checked(start, bytes)?;
+        let range = checked(start, bytes, Errno::EINVAL)?;
         if self.mapped_in(range.clone()) != range.end - range.start {
             return Err(Errno::ENOMEM);
         }
@@ -194,10 +193,11 @@ impl<M: TableMemory> AddressSpace<M> {
     }
 }
 
-/// The range that a program means, which must start with a page.
-fn checked(start: u64, bytes: u64) -> Result<Range<u64>, Errno> {
-    if !start.is_multiple_of(PAGE) || round_up(bytes).is_none() {
+/// The range that a program means, which must start with a page; `wraps` if it ends where numbers do.
+fn checked(start: u64, bytes: u64, wraps: Errno) -> Result<Range<u64>, Errno> {
+    if !start.is_multiple_of(PAGE) {
         return Err(Errno::EINVAL);
     }
+    round_up(bytes).and_then(|bytes| start.checked_add(bytes)).ok_or(wraps)?;
     pages_in(start, bytes).ok_or(Errno::ENOMEM)
 }

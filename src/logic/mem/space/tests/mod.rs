@@ -1,10 +1,12 @@
 //! Address spaces on a machine of the test's own: frames that run out, and a processor that remembers what it is not told to forget.
 
 mod areas;
+mod calls;
+mod faults;
 mod model;
 
 use super::area::AreaFlags;
-use super::layout::Layout;
+use super::layout::{LOWEST, Layout};
 use super::*;
 use crate::mem::backing::{Backing, BackingName, NoPage};
 use crate::mem::page::fake::FakeFrames;
