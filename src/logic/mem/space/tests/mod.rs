@@ -88,16 +88,24 @@ impl TableMemory for HostTables {
 }
 
 /// What a processor remembers of one space, until it is told to forget it.
-#[derive(Default)]
 struct Processor {
     remembered: Mutex<BTreeMap<u64, ProgramPage>>,
     told: AtomicUsize,
+    frames: &'static Frugal,
+}
+
+impl Processor {
+    fn new(frames: &'static Frugal) -> Self {
+        Self { remembered: Mutex::default(), told: AtomicUsize::new(0), frames }
+    }
 }
 
 impl Processors for Processor {
     fn forget(&self, stale: &Stale) {
         self.told.fetch_add(1, Ordering::Relaxed);
         let mut remembered = self.remembered.lock().unwrap();
+        // Until now, a program could have reached all of these.
+        assert!(remembered.values().all(|page| self.frames.users(page.frame) > 0), "a page was released too early");
         match stale.ranges() {
             Some(ranges) => remembered.retain(|page, _| !ranges.iter().any(|range| range.contains(page))),
             None => remembered.clear(),
@@ -137,7 +145,7 @@ impl Machine {
         let memory = HostTables(self.frames);
         let zero = self.zero.share().unwrap();
         let space = Space::new(&self.kernel, memory, self.frames, zero, layout).unwrap();
-        Program { space, processor: Processor::default() }
+        Program { space, processor: Processor::new(self.frames) }
     }
 
     /// From now on, so many frames can be had.
@@ -196,7 +204,7 @@ impl Program {
 
     fn fork(&mut self) -> Result<Self, Errno> {
         let space = self.with_flush(|space, flush| space.fork(flush))?;
-        Ok(Self { space, processor: Processor::default() })
+        Ok(Self { space, processor: Processor::new(self.processor.frames) })
     }
 
     /// The frame that an access reaches, as a processor finds it: by what it remembers, by the tables, or after a fault.
@@ -247,8 +255,14 @@ impl Program {
         self.space.maps().map(|line| line.to_string()).collect()
     }
 
-    /// Checks that tables, areas and counts agree.
+    /// Checks that tables, areas and counts agree, and that processors remember nothing that is not so any more.
     fn audit(&mut self) {
+        for (address, remembered) in self.processor.remembered.lock().unwrap().iter() {
+            let page = self.space.pages.get(*address).expect("what is remembered is there");
+            assert_eq!(page.frame, remembered.frame);
+            assert!(page.is_reachable && (page.is_writable || !remembered.is_writable));
+            assert!(page.is_executable || !remembered.is_executable);
+        }
         let mut sizes = usage::Sizes::default();
         let mut end = 0;
         for area in self.space.areas.iter() {
