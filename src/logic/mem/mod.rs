@@ -14,6 +14,9 @@
 //!   frames::RefCounts: users of each frame, without a lock
 //! ```
 //!
+//! Programs have their addresses from [`space::AddressSpace`], whose pages are [`page::Page`]s: their own, or those that a
+//! [`backing::Backing`] shows them.
+//!
 //! Nothing here touches memory: records and tables lie where the traits [`frames::RecordMemory`] and
 //! [`page_table::TableMemory`] find them, in the direct map or on the test's heap. Nothing here flushes a processor's buffers.
 

@@ -4,6 +4,9 @@
 //! decides; a table without entries does not exist, except for those right below the root in the kernel's half, which stay
 //! once they are made, because other roots hold copies of the entries that point to them.
 //!
+//! The pages of programs are edited one by one ([`Tables::set_page`], [`Tables::edit_pages`]), and what edits ranges of addresses is
+//! not for them: their entries note more than the processor reads.
+//!
 //! The editor flushes nothing. After [`Tables::unmap`] and [`Tables::protect`], whether they fail or not, the caller flushes
 //! the range on every processor before anything that was unmapped, frames or tables, is used anew.
 

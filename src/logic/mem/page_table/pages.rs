@@ -192,3 +192,96 @@ impl Tables {
         Ok(table)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::PageSize;
+    use super::super::tests::fresh;
+    use super::*;
+    use core::convert::Infallible;
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    fn page(number: u64, bits: u8) -> ProgramPage {
+        ProgramPage {
+            frame: PhysFrame::from_pfn(number),
+            is_reachable: bits & 1 != 0,
+            is_writable: bits & 2 != 0,
+            is_executable: bits & 4 != 0,
+            is_own: bits & 8 != 0,
+        }
+    }
+
+    #[test]
+    fn an_entry_says_all_of_a_page_and_hides_where_it_is_if_it_is_absent() {
+        for bits in 0..16 {
+            let page = page(0x12345, bits);
+            let entry = page.entry(true);
+            assert_eq!(ProgramPage::read(&entry), Some(page));
+            assert_eq!(entry.flags().contains(PageTableFlags::PRESENT), page.is_reachable);
+            assert_eq!(entry.addr().as_u64() == 0x1234_5000, page.is_reachable);
+            assert_eq!(ProgramPage::read(&page.entry(false)).map(|page| page.is_executable), Some(true));
+        }
+        assert_eq!(ProgramPage::read(&PageTableEntry::new()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn pages_are_as_a_map_of_them_has_them_and_no_table_is_lost(
+            steps in prop::collection::vec((0..2000_u64, 0..300_u64, 0..16_u8, 0..4_u8, 0..8_usize), 1..60),
+        ) {
+            let (tables, mut memory) = fresh(PageSize::Huge);
+            let mut model = BTreeMap::new();
+            // Around where tables of the two lowest levels end.
+            let at = |page: u64| (1 << 30) - (1000 << 12) + (page << 12);
+            for (first, count, bits, kind, budget) in steps {
+                let page = page(first + 1, bits);
+                let range = at(first)..at(first + count);
+                if kind < 2 {
+                    memory.budget = budget;
+                    match tables.set_page(&mut memory, at(first), page) {
+                        Ok(before) => prop_assert_eq!(before, model.insert(at(first), page)),
+                        Err(OutOfFrames) => prop_assert!(budget < 3 && !model.contains_key(&at(first))),
+                    }
+                } else {
+                    let edit = if kind == 2 { Edit::Clear } else { Edit::Replace(page) };
+                    let mut seen = Vec::new();
+                    let _: Result<(), Infallible> =
+                        tables.edit_pages(&mut memory, range.clone(), |_, address, page| {
+                            seen.push((address, page));
+                            Ok(edit)
+                        });
+                    prop_assert_eq!(seen, model.range(range.clone()).map(|(at, page)| (*at, *page)).collect::<Vec<_>>());
+                    match edit {
+                        Edit::Replace(page) => model.range_mut(range).for_each(|(_, there)| *there = page),
+                        _ => model.retain(|address, _| !range.contains(address)),
+                    }
+                }
+                let reached = memory.reached(tables.root);
+                prop_assert_eq!(reached, memory.tables.keys().copied().collect::<BTreeSet<_>>());
+                for page in 0..2000 {
+                    prop_assert_eq!(tables.page(&memory, at(page)), model.get(&at(page)).copied());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_edit_ends_at_its_first_error() {
+        let (tables, mut memory) = fresh(PageSize::Huge);
+        for number in 1..4 {
+            tables.set_page(&mut memory, number << 12, page(number, 1)).unwrap();
+        }
+        let done =
+            tables.edit_pages(
+                &mut memory,
+                0..1 << 30,
+                |_, address, _| {
+                    if address == 2 << 12 { Err(address) } else { Ok(Edit::Clear) }
+                },
+            );
+        assert_eq!(done, Err(2 << 12));
+        assert_eq!(tables.page(&memory, 1 << 12), None);
+        assert!(tables.page(&memory, 3 << 12).is_some());
+    }
+}

@@ -10,10 +10,10 @@ const GIB: u64 = 1 << 30;
 const KERNEL: u64 = 0xffff_8000_0000_0000;
 
 /// Tables in a map. Frames come numbered, and run out when `budget` does.
-struct HostTables {
-    tables: BTreeMap<u64, Vec<PageTableEntry>>,
+pub(super) struct HostTables {
+    pub(super) tables: BTreeMap<u64, Vec<PageTableEntry>>,
     next: u64,
-    budget: usize,
+    pub(super) budget: usize,
 }
 
 impl TableMemory for HostTables {
@@ -39,13 +39,13 @@ impl TableMemory for HostTables {
 
 impl HostTables {
     /// Tables reached from `root`; all are in use but for those right below the root in the kernel's half.
-    fn reached(&self, root: PhysFrame) -> BTreeSet<u64> {
+    pub(super) fn reached(&self, root: PhysFrame) -> BTreeSet<u64> {
         fn visit(memory: &HostTables, table: PhysFrame, level: u8, stays: bool, reached: &mut BTreeSet<u64>) {
             assert!(reached.insert(table.pfn()), "no table is used twice");
             let mut used = level == ROOT || stays;
             for index in 0..ENTRIES {
                 let entry = memory.read(table, index);
-                used |= is_present(&entry);
+                used |= !entry.is_unused();
                 if let Some(child) = child_of(&entry).filter(|_| LeafEntry::read(&entry, level).is_none()) {
                     visit(memory, child, level - 1, level == ROOT && index >= KERNEL_HALF, reached);
                 }
@@ -58,7 +58,7 @@ impl HostTables {
     }
 }
 
-fn fresh(largest: PageSize) -> (Tables, HostTables) {
+pub(super) fn fresh(largest: PageSize) -> (Tables, HostTables) {
     let mut memory = HostTables { tables: BTreeMap::new(), next: 0x1234, budget: usize::MAX };
     let root = memory.allocate().unwrap();
     (Tables { root, largest, no_execute: true }, memory)

@@ -76,7 +76,7 @@ fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
         2 => (at(), pages()).prop_map(|(at, pages)| Step::Unmap { at, pages }),
         3 => (at(), pages(), protections()).prop_map(|(at, pages, protection)| Step::Protect { at, pages, protection }),
         1 => (at(), pages()).prop_map(|(at, pages)| Step::Discard { at, pages }),
-        2 => (at(), pages(), at(), pages())
+        4 => (at(), pages(), at(), pages())
             .prop_map(|(from, pages, to, new_pages)| Step::Move { from, pages, to, new_pages }),
         1 => (at(), pages(), pages()).prop_map(|(at, pages, new_pages)| Step::Resize { at, pages, new_pages }),
         8 => at().prop_map(|at| Step::Read { at }),
