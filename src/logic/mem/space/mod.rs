@@ -34,6 +34,7 @@ mod pages;
 mod peek;
 mod protect;
 mod remap;
+pub mod request;
 pub mod shared_memory;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,7 @@ pub use map::{Content, MapRequest, Placement};
 pub use pages::Resident;
 pub use peek::Reach;
 pub use remap::{Destination, RemapRequest};
+pub use request::MapFlags;
 pub use usage::Usage;
 
 use super::OutOfFrames;
