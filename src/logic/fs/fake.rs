@@ -96,7 +96,7 @@ impl Tree {
         let mut names = Vec::new();
         while let Some(entry) = position.next_entry()? {
             position.take_entry(&entry);
-            names.push(String::from_utf8(entry.name.to_vec()).unwrap());
+            names.push(String::from_utf8_lossy(&entry.name).into_owned());
         }
         Ok(names.split_off(2))
     }

@@ -10,8 +10,10 @@
 //!                         PageCache          its bytes, for read(2), write(2) and mmap(2) alike
 //! ```
 
+pub mod abi;
 pub mod anonymous;
 pub mod attributes;
+pub mod cpio;
 pub mod credentials;
 pub mod dentry;
 pub mod descriptors;
@@ -20,12 +22,16 @@ pub mod devices;
 mod fake;
 pub mod file;
 pub mod inode;
+pub mod locks;
 pub mod mount;
 pub mod name;
 pub mod open;
 pub mod open_file;
 pub mod page_cache;
 pub mod place;
+pub mod synthetic;
+#[cfg(test)]
+mod tests;
 pub mod tmpfs;
 pub mod tree;
 pub mod walk;

@@ -12,7 +12,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bitflags::bitflags;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use linux_raw_sys::general;
 
 bitflags! {
@@ -37,6 +37,8 @@ pub struct Mount {
     root: Arc<Dentry>,
     /// The directory it lies on; none for the first.
     on: Option<Place>,
+    /// It was taken away, but somebody still uses it.
+    detached: AtomicBool,
     /// Mounts below this one, down to the first.
     depth: usize,
     flags: AtomicU32,
@@ -65,6 +67,7 @@ impl Mount {
             root,
             depth: on.as_ref().map_or(0, |on| on.mount.depth + 1),
             on,
+            detached: AtomicBool::new(false),
             flags: AtomicU32::new(flags.bits()),
             children: IrqLock::new(Rank::Mount, BTreeMap::new()),
         })
@@ -136,7 +139,7 @@ impl Mount {
             return Err(Errno::EINVAL);
         }
         drop(dentry);
-        let Some(on) = mount.on.clone() else { return Err(Errno::EINVAL) };
+        let Some(on) = mount.on().cloned() else { return Err(Errno::EINVAL) };
         if !detach {
             mount.file_system.synchronize()?;
         }
@@ -152,6 +155,7 @@ impl Mount {
             }
         };
         on.dentry.remove_mount();
+        mount.detached.store(true, Ordering::Relaxed);
         let mut detached = alloc::vec![mount];
         // Below: else a parent and its child would keep each other for ever.
         while let Some(mount) = detached.pop() {
@@ -160,6 +164,7 @@ impl Mount {
                 if let Some(on) = &child.on {
                     on.dentry.remove_mount();
                 }
+                child.detached.store(true, Ordering::Relaxed);
                 detached.push(child);
             }
         }
@@ -186,9 +191,9 @@ impl Mount {
         Arc::ptr_eq(&self.root, dentry)
     }
 
-    /// The directory it lies on.
+    /// The directory it lies on; none if it was taken away.
     pub fn on(&self) -> Option<&Place> {
-        self.on.as_ref()
+        self.on.as_ref().filter(|_| !self.detached.load(Ordering::Relaxed))
     }
 
     /// What lies on `dentry`.

@@ -8,6 +8,7 @@ use super::attributes::FileKind;
 use super::credentials::Access;
 use super::file::File;
 use super::inode::Entry;
+use super::locks::{FileLocks, LockKind, LockOwner, LockRange};
 use super::page_cache::{Allocation, PageCache};
 use super::place::Place;
 use super::tree;
@@ -98,6 +99,8 @@ pub struct OpenFile {
     flags: AtomicU32,
     position: IrqLock<Position>,
     position_free: WaitQueue,
+    /// Where it may have locks, which go with it.
+    locks: spin::Once<&'static FileLocks>,
 }
 
 struct Position {
@@ -117,6 +120,7 @@ impl OpenFile {
             flags: AtomicU32::new(flags.bits()),
             position: IrqLock::new(Rank::File, Position { value: 0, claimed: false }),
             position_free: WaitQueue::new(),
+            locks: spin::Once::new(),
         })
     }
 
@@ -290,6 +294,37 @@ impl OpenFile {
         self.place.inode().page_cache().ok_or(Errno::EOPNOTSUPP)?.allocate(offset..end, what)
     }
 
+    /// flock(2), in the system's `locks`; the lock goes with the description.
+    ///
+    /// # Errors
+    /// As [`FileLocks::set_whole`]; [`Errno::EBADF`].
+    pub fn lock_whole(&self, locks: &'static FileLocks, kind: Option<LockKind>) -> Result<(), Errno> {
+        if self.is_path_only() {
+            return Err(Errno::EBADF);
+        }
+        self.locks.call_once(|| locks).set_whole(self.place.inode().identity(), self.number, kind)
+    }
+
+    /// fcntl(2), F_SETLK of `process` or, without one, F_OFD_SETLK, in the system's `locks`. The description's own locks go with it.
+    ///
+    /// # Errors
+    /// As [`FileLocks::set_range`]; [`Errno::EBADF`] if it is not open for what the lock is about.
+    pub fn lock_range(
+        &self,
+        locks: &'static FileLocks,
+        process: Option<u32>,
+        range: LockRange,
+        kind: Option<LockKind>,
+    ) -> Result<(), Errno> {
+        self.check(match kind {
+            Some(LockKind::Shared) => Access::READ,
+            Some(LockKind::Exclusive) => Access::WRITE,
+            None => Access::empty(),
+        })?;
+        let owner = process.map_or(LockOwner::Description(self.number), LockOwner::Process);
+        self.locks.call_once(|| locks).set_range(self.place.inode().identity(), owner, range, kind)
+    }
+
     /// What a mapping of it shows.
     ///
     /// # Errors
@@ -298,6 +333,14 @@ impl OpenFile {
         match self.place.inode().page_cache() {
             Some(cache) => Ok(Arc::new(FileMapping { cache, place: self.place.clone() })),
             None => self.file.backing(),
+        }
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        if let Some(locks) = self.locks.get() {
+            locks.release(self.place.inode().identity(), LockOwner::Description(self.number));
         }
     }
 }

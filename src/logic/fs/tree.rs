@@ -152,10 +152,7 @@ impl Caller<'_> {
     fn check_removable(&self, directory: &Place, victim: &Place) -> Result<(), Errno> {
         directory.mount.check_writable()?;
         self.credentials.check_removal(&directory.inode().attributes()?, &victim.inode().attributes()?)?;
-        if victim.dentry.is_mount_point() || victim.dentry.inode().identity() == self.root.inode().identity() {
-            return Err(Errno::EBUSY);
-        }
-        Ok(())
+        if victim.dentry.is_mount_point() { Err(Errno::EBUSY) } else { Ok(()) }
     }
 
     /// rename(2): moves `path` to `new_path`, which begins where `to` does.

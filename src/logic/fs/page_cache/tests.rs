@@ -4,6 +4,7 @@ use super::*;
 use crate::mem::page::fake::FakeFrames;
 use proptest::prelude::*;
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 
 const WHOSE: Identity = Identity { device: 1, inode: 2 };
 

@@ -29,7 +29,7 @@ use names::Names;
 pub struct Limits {
     /// Pages of content (`size=`).
     pub pages: u64,
-    /// Inodes (`nr_inodes=`).
+    /// Inodes (`nr_inodes=`); each further name counts as one.
     pub inodes: usize,
 }
 
@@ -249,7 +249,7 @@ impl Inode for TmpInode {
 
     fn statistics(&self) -> Statistics {
         let shared = &self.shared;
-        let used = shared.names.lock().inodes();
+        let used = shared.names.lock().count();
         Statistics {
             magic: general::TMPFS_MAGIC,
             device: shared.device,
@@ -272,7 +272,7 @@ impl Inode for TmpInode {
         let number = {
             let mut names = shared.names.lock();
             names.check_free(self.number, name)?;
-            if names.inodes() >= shared.most_inodes {
+            if names.count() >= shared.most_inodes {
                 return Err(Errno::ENOSPC);
             }
             names.next_number()
@@ -291,7 +291,7 @@ impl Inode for TmpInode {
         let shared = &self.shared;
         let number = {
             let mut names = shared.names.lock();
-            if names.inodes() >= shared.most_inodes {
+            if names.count() >= shared.most_inodes {
                 return Err(Errno::ENOSPC);
             }
             names.next_number()
@@ -307,7 +307,8 @@ impl Inode for TmpInode {
     fn link(&self, name: Name<'_>, existing: &dyn Inode) -> Result<(), Errno> {
         self.check_directory()?;
         let number = self.number_of(existing)?;
-        self.shared.names.lock().link(self.number, name, number, self.shared.clock.now())
+        let (most, now) = (self.shared.most_inodes, self.shared.clock.now());
+        self.shared.names.lock().link(self.number, name, number, most, now)
     }
 
     fn unlink(&self, name: Name<'_>) -> Result<(), Errno> {

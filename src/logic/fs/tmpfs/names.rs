@@ -23,6 +23,8 @@ const MOST_DEPTH: usize = 8192;
 #[derive(Default)]
 pub(super) struct Names {
     last_number: u64,
+    /// Entries of all directories.
+    entries: usize,
     inodes: BTreeMap<u64, Arc<TmpInode>>,
     directories: BTreeMap<u64, Directory>,
     /// Inodes without a name that may get one.
@@ -65,9 +67,10 @@ impl Directory {
 }
 
 impl Names {
-    /// Inodes that have names, or may get one.
-    pub(super) fn inodes(&self) -> usize {
-        self.inodes.len() + self.unnamed.len()
+    /// Names that inodes have, or may get, which is what inodes are counted by: a second name takes memory as a second inode does.
+    pub(super) fn count(&self) -> usize {
+        // The root has no entry.
+        self.entries + self.unnamed.len() + 1
     }
 
     /// A number for one inode more. None is given twice.
@@ -104,7 +107,8 @@ impl Names {
     }
 
     /// An entry has come to a directory, or gone; `subdirectory` if it is one, whose `..` is a link.
-    fn count_entry(&self, directory: u64, subdirectory: bool, came: bool, now: Timestamp) {
+    fn count_entry(&mut self, directory: u64, subdirectory: bool, came: bool, now: Timestamp) {
+        self.entries = if came { self.entries + 1 } else { self.entries.saturating_sub(1) };
         self.change(directory, |state| {
             let links = u32::from(subdirectory);
             if came {
@@ -157,8 +161,19 @@ impl Names {
         self.unnamed.remove(&number);
     }
 
-    pub(super) fn link(&mut self, directory: u64, name: Name<'_>, number: u64, now: Timestamp) -> Result<(), Errno> {
+    pub(super) fn link(
+        &mut self,
+        directory: u64,
+        name: Name<'_>,
+        number: u64,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<(), Errno> {
         self.check_free(directory, name)?;
+        // What may get a name is counted already.
+        if self.count() >= most && !self.unnamed.contains_key(&number) {
+            return Err(Errno::ENOSPC);
+        }
         if self.is_directory(number) {
             return Err(Errno::EPERM);
         }

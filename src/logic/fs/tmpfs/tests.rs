@@ -79,6 +79,9 @@ fn limits_hold_and_are_told() {
     assert_eq!(tree.open("/c", O_CREAT | O_RDWR).err(), Some(Errno::ENOSPC));
     let told = tree.root.inode().statistics();
     assert_eq!((told.blocks, told.free_blocks, told.inodes, told.free_inodes), (2, 0, 3, 0));
+    let a = tree.caller().lookup(b"/a", Wanted::Object).unwrap();
+    assert_eq!(tree.caller().link(&a, b"/c"), Err(Errno::ENOSPC), "names take room too");
+    drop(a);
     tree.caller().unlink(b"/a").unwrap();
     assert_eq!(tree.root.inode().statistics().free_blocks, 2);
 }
@@ -244,6 +247,13 @@ impl Model {
         Ok(())
     }
 
+    fn count(&self) -> u64 {
+        match self {
+            Self::File(_) => 1,
+            Self::Directory(entries) => 1 + entries.values().map(Self::count).sum::<u64>(),
+        }
+    }
+
     fn compare(&self, tree: &Tree, path: &str) {
         match self {
             Self::File(text) => assert_eq!(&tree.read(path).unwrap(), text, "{path}"),
@@ -334,6 +344,8 @@ proptest! {
             }
         }
         model.compare(&tree, "/");
+        let told = tree.root.inode().statistics();
+        prop_assert_eq!(told.inodes - told.free_inodes, model.count());
         for place in held {
             let path = place.path(&tree.root).unwrap();
             let gone = place.inode().attributes().unwrap().links == 0;
