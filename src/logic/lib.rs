@@ -21,6 +21,7 @@ pub mod machine_check;
 pub mod mem;
 pub mod monitor;
 pub mod page_fault;
+pub mod process;
 pub mod ps2;
 pub mod sched;
 pub mod seal;

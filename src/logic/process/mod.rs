@@ -1,0 +1,34 @@
+//! Processes without a machine: who is whose parent, who waits for whom, who gets which signal, and who may do what.
+//!
+//! ```text
+//!   clone ─▶ Tree::reserve ─▶ Tree::add_process, Tree::add_thread
+//!                                  │
+//!            groups, sessions, terminals: job control
+//!                                  │
+//!   exit_thread ─ the last? ─▶ exit_process ─ events ─▶ signals to parents and groups
+//!                                  │
+//!                          wait ◀──┘ ─▶ the number is free again
+//! ```
+//!
+//! The [`Tree`] belongs behind one lock, the first in the order of all. It answers at once: who has to wait is told so.
+
+pub mod status;
+
+mod exit;
+mod groups;
+mod pid_table;
+mod terminal;
+mod tree;
+mod wait;
+
+pub use exit::{Ended, Event, Exit};
+pub use groups::Targets;
+pub use status::{Status, Usage};
+pub use terminal::{Access, Background, Terminal};
+pub use tree::{Birth, ChildPolicy, DEFAULT_NUMBERS, MOST_NUMBERS, Pid, Tree};
+pub use wait::{Report, WaitOptions, Which};
+
+#[cfg(test)]
+mod job_tests;
+#[cfg(test)]
+mod tree_tests;

@@ -1,0 +1,168 @@
+//! Controlling terminals: which session has which, which group is in the foreground, and what becomes of the others.
+
+use super::exit::Event;
+use super::tree::{Chain, Pid, Tree};
+use crate::errno::Errno;
+
+/// A terminal, by a number that no other has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terminal(pub u64);
+
+/// What a process wants to do with a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Read from it.
+    Read,
+    /// Write to it, or change it, where that is for the foreground alone: `TOSTOP`, tcsetattr(3), tcsetpgrp(3).
+    Write,
+}
+
+/// What a process in the background may do with its terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Background {
+    /// It may, as everybody may whose terminal this is not.
+    Allowed,
+    /// Its group gets SIGTTIN or SIGTTOU, and the call is made again after that.
+    Signal(Pid),
+}
+
+impl<T> Tree<T> {
+    /// The terminal of a process's session.
+    pub fn terminal(&self, pid: Pid) -> Option<Terminal> {
+        self.session_entry(self.session(pid)?)?.terminal
+    }
+
+    fn session_with(&self, terminal: Terminal) -> Option<Pid> {
+        let mut sessions = self.numbers.iter().filter_map(|(pid, number)| Some((pid, number.session.as_ref()?)));
+        sessions.find(|(_, session)| session.terminal == Some(terminal)).map(|(pid, _)| pid)
+    }
+
+    /// `TIOCSCTTY` of ioctl_tty(2), and what open(2) does without `O_NOCTTY`: the caller's session gets the terminal. `takes` lets root take it from
+    /// another session.
+    ///
+    /// # Errors
+    /// [`Errno::EPERM`] if the caller does not lead its session, or that has a terminal, or another has this one.
+    pub fn set_terminal(&mut self, caller: Pid, terminal: Terminal, takes: bool) -> Result<(), Errno> {
+        let session = self.session(caller).ok_or(Errno::EPERM)?;
+        let group = self.group(caller);
+        let has = self.terminal(caller);
+        if session == caller && has == Some(terminal) {
+            return Ok(());
+        }
+        if session != caller || has.is_some() {
+            return Err(Errno::EPERM);
+        }
+        if let Some(other) = self.session_with(terminal) {
+            if !takes {
+                return Err(Errno::EPERM);
+            }
+            if let Some(other) = self.session_entry_mut(other) {
+                (other.terminal, other.foreground) = (None, None);
+            }
+        }
+        if let Some(session) = self.session_entry_mut(session) {
+            (session.terminal, session.foreground) = (Some(terminal), group);
+        }
+        Ok(())
+    }
+
+    /// `TIOCNOTTY`: the caller's session gives its terminal up. Only who leads it can do that; for others nothing changes here.
+    ///
+    /// # Errors
+    /// [`Errno::ENOTTY`] if it is not the session's terminal.
+    pub fn give_up_terminal(
+        &mut self,
+        caller: Pid,
+        terminal: Terminal,
+        tell: &mut dyn FnMut(Event),
+    ) -> Result<(), Errno> {
+        if self.terminal(caller) != Some(terminal) {
+            return Err(Errno::ENOTTY);
+        }
+        if self.session(caller) == Some(caller) {
+            self.hang_up(caller, tell);
+        }
+        Ok(())
+    }
+
+    /// A session loses its terminal.
+    pub(super) fn hang_up(&mut self, session: Pid, tell: &mut dyn FnMut(Event)) {
+        let Some(session) = self.session_entry_mut(session) else { return };
+        let had = session.terminal.take();
+        let foreground = session.foreground.take().filter(|group| self.group_entry(*group).is_some());
+        if let (Some(_), Some(group)) = (had, foreground) {
+            tell(Event::HangUp(group));
+        }
+    }
+
+    /// A terminal has gone: its session loses it. Answers who leads that, to get SIGHUP and SIGCONT.
+    pub fn terminal_gone(&mut self, terminal: Terminal, tell: &mut dyn FnMut(Event)) -> Option<Pid> {
+        let session = self.session_with(terminal)?;
+        self.hang_up(session, tell);
+        Some(session)
+    }
+
+    /// The group in the foreground of a terminal, whoever asks: who gets what its keys send.
+    pub fn foreground(&self, terminal: Terminal) -> Option<Pid> {
+        let foreground = self.session_entry(self.session_with(terminal)?)?.foreground?;
+        self.group_entry(foreground).map(|_| foreground)
+    }
+
+    /// tcgetpgrp(3): the same for the caller's own terminal; 0 if there is none in the foreground.
+    ///
+    /// # Errors
+    /// [`Errno::ENOTTY`] if it is not the session's terminal.
+    pub fn get_foreground(&self, caller: Pid, terminal: Terminal) -> Result<u32, Errno> {
+        if self.terminal(caller) != Some(terminal) {
+            return Err(Errno::ENOTTY);
+        }
+        Ok(self.foreground(terminal).map_or(0, Pid::number))
+    }
+
+    /// tcsetpgrp(3): puts a group in the foreground. The caller asked [`Tree::access`] before.
+    ///
+    /// # Errors
+    /// As the man page says: [`Errno::ENOTTY`], [`Errno::EINVAL`], [`Errno::ESRCH`], [`Errno::EPERM`].
+    pub fn set_foreground(&mut self, caller: Pid, terminal: Terminal, group: i32) -> Result<(), Errno> {
+        if self.terminal(caller) != Some(terminal) {
+            return Err(Errno::ENOTTY);
+        }
+        let session = self.session(caller).ok_or(Errno::ENOTTY)?;
+        let group = Pid::from_user(group).ok_or(Errno::EINVAL)?;
+        if self.group_entry(group).ok_or(Errno::ESRCH)?.session != session {
+            return Err(Errno::EPERM);
+        }
+        if let Some(session) = self.session_entry_mut(session) {
+            session.foreground = Some(group);
+        }
+        Ok(())
+    }
+
+    /// Whether a process may do something with a terminal that is for the foreground alone. `deaf` says whether it ignores or blocks
+    /// SIGTTIN, or for [`Access::Write`] SIGTTOU.
+    ///
+    /// # Errors
+    /// [`Errno::EIO`] if it never can, because no signal would help.
+    pub fn access(&self, caller: Pid, terminal: Terminal, access: Access, deaf: bool) -> Result<Background, Errno> {
+        let Some(group) = self.group(caller) else { return Ok(Background::Allowed) };
+        let foreground = self.foreground(terminal);
+        if self.terminal(caller) != Some(terminal) || foreground.is_none() || foreground == Some(group) {
+            return Ok(Background::Allowed);
+        }
+        match (access, deaf) {
+            (Access::Read, true) => Err(Errno::EIO),
+            (Access::Write, true) => Ok(Background::Allowed),
+            _ if self.is_orphaned(group) => Err(Errno::EIO),
+            _ => Ok(Background::Signal(group)),
+        }
+    }
+
+    /// The processes of a session, those that ended too.
+    pub fn session_members(&self, session: Pid) -> impl Iterator<Item = Pid> {
+        let groups = self
+            .numbers
+            .iter()
+            .filter(move |(_, number)| number.group.as_ref().is_some_and(|group| group.session == session));
+        groups.flat_map(|(group, _)| self.walk(Chain::Members, group))
+    }
+}
