@@ -12,6 +12,9 @@
 //!
 //! The [`Tree`] belongs behind one lock, the first in the order of all. It answers at once: who has to wait is told so.
 
+pub mod clone;
+pub mod credentials;
+pub mod limits;
 pub mod status;
 
 mod exit;
@@ -21,8 +24,10 @@ mod terminal;
 mod tree;
 mod wait;
 
+pub use credentials::{Credentials, Identities};
 pub use exit::{Ended, Event, Exit};
 pub use groups::Targets;
+pub use limits::{Limit, Limits, Resource};
 pub use status::{Status, Usage};
 pub use terminal::{Access, Background, Terminal};
 pub use tree::{Birth, ChildPolicy, DEFAULT_NUMBERS, MOST_NUMBERS, Pid, Tree};
@@ -30,5 +35,7 @@ pub use wait::{Report, WaitOptions, Which};
 
 #[cfg(test)]
 mod job_tests;
+#[cfg(test)]
+mod tests;
 #[cfg(test)]
 mod tree_tests;
