@@ -36,6 +36,7 @@ scripts/fuzz.sh pci 10
 scripts/fuzz.sh exec 10
 scripts/fuzz.sh signal_frame 5
 scripts/fuzz.sh cpio 10
+scripts/fuzz.sh clone 5
 scripts/fuzz.sh terminal 10
 scripts/fuzz.sh keys 10
 scripts/fuzz.sh discipline 10

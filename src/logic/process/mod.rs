@@ -14,7 +14,9 @@
 
 pub mod clone;
 pub mod credentials;
+pub mod futex;
 pub mod limits;
+pub mod robust;
 pub mod status;
 
 mod exit;
@@ -33,6 +35,8 @@ pub use terminal::{Access, Background, Terminal};
 pub use tree::{Birth, ChildPolicy, DEFAULT_NUMBERS, MOST_NUMBERS, Pid, Tree};
 pub use wait::{Report, WaitOptions, Which};
 
+#[cfg(test)]
+mod futex_tests;
 #[cfg(test)]
 mod job_tests;
 #[cfg(test)]
