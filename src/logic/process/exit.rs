@@ -6,8 +6,8 @@ use crate::errno::Errno;
 use crate::signal::Signal;
 
 /// Something that others are to be told, with a signal each. The tree stays locked meanwhile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event<T> {
     /// A child changed: its parent gets the signal, if any, and may be waiting.
     Child {
         /// Who is told.
@@ -23,6 +23,9 @@ pub enum Event {
     Orphaned(Pid),
     /// The session that a group is in the foreground of has lost its terminal: it gets SIGHUP, then SIGCONT.
     HangUp(Pid),
+    /// Nothing is left of a process, because its parent does not want to know: what the kernel had for its first thread, to be dropped
+    /// when the tree is not locked any more.
+    Gone(T),
 }
 
 /// How a process ended.
@@ -34,15 +37,6 @@ pub struct Ended {
     pub usage: Usage,
     /// Its real user.
     pub uid: u32,
-}
-
-/// What is left of a process that ended.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Exit<T> {
-    /// Its parent can wait for it.
-    Zombie,
-    /// Nothing, because its parent does not want to know: what the kernel had for its first thread.
-    Gone(T),
 }
 
 impl<T> Tree<T> {
@@ -98,7 +92,7 @@ impl<T> Tree<T> {
     ///
     /// # Errors
     /// [`Errno::ESRCH`] if there is no such process alive; [`Errno::EPERM`] for init, without which there is no tree.
-    pub fn exit_process(&mut self, pid: Pid, ended: Ended, tell: &mut dyn FnMut(Event)) -> Result<Exit<T>, Errno> {
+    pub fn exit_process(&mut self, pid: Pid, ended: Ended, tell: &mut dyn FnMut(Event<T>)) -> Result<(), Errno> {
         let process = self.process(pid).filter(|process| process.is_alive()).ok_or(Errno::ESRCH)?;
         let (parent, group, session) = (process.parent.ok_or(Errno::EPERM)?, process.group, process.session);
         if session == pid {
@@ -114,7 +108,8 @@ impl<T> Tree<T> {
         if self.connects(parent, group, session) && self.is_orphaned(group) && self.has_stopped(group) {
             tell(Event::Orphaned(group));
         }
-        Ok(self.tell_of_end(pid, parent, tell).map_or(Exit::Zombie, Exit::Gone))
+        self.tell_of_end(pid, parent, tell);
+        Ok(())
     }
 
     /// Who gets the children of `pid`'s children: the nearest living subreaper from `pid` upwards, else init.
@@ -125,7 +120,7 @@ impl<T> Tree<T> {
         ancestors.find(is_reaper).unwrap_or(Pid::INIT)
     }
 
-    fn give_children_away(&mut self, pid: Pid, reaper: Pid, tell: &mut dyn FnMut(Event)) {
+    fn give_children_away(&mut self, pid: Pid, reaper: Pid, tell: &mut dyn FnMut(Event<T>)) {
         let Some((old_group, old_session)) = self.process(pid).map(|process| (process.group, process.session)) else {
             return;
         };
@@ -139,8 +134,7 @@ impl<T> Tree<T> {
             let (group, session, is_alive) = (process.group, process.session, process.is_alive());
             self.append(Chain::Children, reaper, child);
             if !is_alive {
-                // Nobody ever used it: the kernel's part of its first thread goes with it.
-                drop(self.tell_of_end(child, reaper, tell));
+                self.tell_of_end(child, reaper, tell);
             }
             let connected = old_group != group && old_session == session;
             if connected && self.is_orphaned(group) && self.has_stopped(group) {
@@ -150,11 +144,17 @@ impl<T> Tree<T> {
     }
 
     /// Tells a parent of a child that ended. If the parent does not want to know, the child is gone.
-    fn tell_of_end(&mut self, pid: Pid, parent: Pid, tell: &mut dyn FnMut(Event)) -> Option<T> {
-        let Process { state: State::Zombie(ended), exit_signal: signal, .. } = *self.process(pid)? else { return None };
-        tell(Event::Child { parent, child: pid, signal, status: ended.status });
-        let discards = self.process(parent)?.child_policy.discards_ended && signal == Some(Signal::SIGCHLD);
-        if discards { self.remove_process(pid) } else { None }
+    fn tell_of_end(&mut self, pid: Pid, parent: Pid, tell: &mut dyn FnMut(Event<T>)) {
+        let Some(Process { state: State::Zombie(ended), exit_signal: signal, .. }) = self.process(pid) else { return };
+        let (status, signal) = (ended.status, *signal);
+        tell(Event::Child { parent, child: pid, signal, status });
+        let discards = self.process(parent).is_some_and(|parent| parent.child_policy.discards_ended);
+        if discards
+            && signal == Some(Signal::SIGCHLD)
+            && let Some(payload) = self.remove_process(pid)
+        {
+            tell(Event::Gone(payload));
+        }
     }
 
     /// Takes a process that ended out of the tree.
@@ -170,7 +170,7 @@ impl<T> Tree<T> {
     }
 
     /// A signal stopped a process.
-    pub fn stop(&mut self, pid: Pid, signal: Signal, uid: u32, tell: &mut dyn FnMut(Event)) {
+    pub fn stop(&mut self, pid: Pid, signal: Signal, uid: u32, tell: &mut dyn FnMut(Event<T>)) {
         let Some(process) = self.process_mut(pid).filter(|process| process.is_alive()) else { return };
         process.state = State::Stopped { signal, reported: false };
         (process.continued, process.uid) = (false, uid);
@@ -178,7 +178,7 @@ impl<T> Tree<T> {
     }
 
     /// SIGCONT was sent to a process. True if it had been stopped.
-    pub fn go_on(&mut self, pid: Pid, uid: u32, tell: &mut dyn FnMut(Event)) -> bool {
+    pub fn go_on(&mut self, pid: Pid, uid: u32, tell: &mut dyn FnMut(Event<T>)) -> bool {
         let Some(process) = self.process_mut(pid) else { return false };
         if !matches!(process.state, State::Stopped { .. }) {
             return false;
@@ -190,7 +190,7 @@ impl<T> Tree<T> {
     }
 
     /// The parent is woken whatever it wants to know, because it may be waiting.
-    fn tell_of_stop(&self, pid: Pid, status: Status, tell: &mut dyn FnMut(Event)) {
+    fn tell_of_stop(&self, pid: Pid, status: Status, tell: &mut dyn FnMut(Event<T>)) {
         let Some(parent) = self.parent(pid) else { return };
         let silent = self.process(parent).is_none_or(|parent| parent.child_policy.silent_about_stops);
         let signal = if silent { None } else { Some(Signal::SIGCHLD) };

@@ -103,8 +103,7 @@ impl<T> Tree<T> {
         }
     }
 
-    /// Calls `send` for everybody who is meant, and sums up what it answers: it worked if it did for one, or if nobody was there of
-    /// [`Targets::Everybody`] whom it could have failed for.
+    /// Calls `send` for everybody who is meant, and sums up what it answers: it worked if it did for one.
     ///
     /// # Errors
     /// [`Errno::ESRCH`] if nobody was there, else what `send` answered last.

@@ -133,7 +133,7 @@ fn a_leader_that_ends_or_gives_up_takes_the_terminal_from_all() {
     assert_eq!((events, tree.terminal(pid(first))), (vec![Event::HangUp(pid(second))], None));
 
     tree.set_terminal(pid(shell), TERMINAL, false).expect("it is free");
-    let (_, events) = exit(&mut tree, shell, 0);
+    let events = exit(&mut tree, shell, 0);
     assert_eq!(events[0], Event::HangUp(pid(shell)));
     assert_eq!((tree.foreground(TERMINAL), tree.terminal(pid(first))), (None, None));
 
@@ -150,19 +150,19 @@ fn a_leader_that_ends_or_gives_up_takes_the_terminal_from_all() {
 fn a_stopped_group_hears_when_nobody_can_let_it_go_on_any_more() {
     let (mut tree, shell, _, second) = shell();
     tree.stop(pid(second), Signal::SIGTSTP, 0, &mut |_| {});
-    let (_, events) = exit(&mut tree, shell, 0);
+    let events = exit(&mut tree, shell, 0);
     assert!(events.contains(&Event::Orphaned(pid(second))), "{events:?}");
 
     // The same when the process itself was the connection.
     let (mut tree, _, _, second) = self::shell();
     let member = fork(&mut tree, second);
     tree.stop(pid(member), Signal::SIGTSTP, 0, &mut |_| {});
-    let (_, events) = exit(&mut tree, second, 0);
+    let events = exit(&mut tree, second, 0);
     assert!(events.contains(&Event::Orphaned(pid(second))), "{events:?}");
 
     // Nobody is told of what runs.
     let (mut tree, shell, _, _) = self::shell();
-    let (_, events) = exit(&mut tree, shell, 0);
+    let events = exit(&mut tree, shell, 0);
     assert!(!events.iter().any(|event| matches!(event, Event::Orphaned(_))), "{events:?}");
 }
 

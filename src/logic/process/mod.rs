@@ -27,7 +27,7 @@ mod tree;
 mod wait;
 
 pub use credentials::{Credentials, Identities};
-pub use exit::{Ended, Event, Exit};
+pub use exit::{Ended, Event};
 pub use groups::Targets;
 pub use limits::{Limit, Limits, Resource};
 pub use status::{Status, Usage};

@@ -74,7 +74,7 @@ impl<T> Tree<T> {
         &mut self,
         caller: Pid,
         terminal: Terminal,
-        tell: &mut dyn FnMut(Event),
+        tell: &mut dyn FnMut(Event<T>),
     ) -> Result<(), Errno> {
         if self.terminal(caller) != Some(terminal) {
             return Err(Errno::ENOTTY);
@@ -86,7 +86,7 @@ impl<T> Tree<T> {
     }
 
     /// A session loses its terminal.
-    pub(super) fn hang_up(&mut self, session: Pid, tell: &mut dyn FnMut(Event)) {
+    pub(super) fn hang_up(&mut self, session: Pid, tell: &mut dyn FnMut(Event<T>)) {
         let Some(session) = self.session_entry_mut(session) else { return };
         let had = session.terminal.take();
         let foreground = session.foreground.take().filter(|group| self.group_entry(*group).is_some());
@@ -96,7 +96,7 @@ impl<T> Tree<T> {
     }
 
     /// A terminal has gone: its session loses it. Answers who leads that, to get SIGHUP and SIGCONT.
-    pub fn terminal_gone(&mut self, terminal: Terminal, tell: &mut dyn FnMut(Event)) -> Option<Pid> {
+    pub fn terminal_gone(&mut self, terminal: Terminal, tell: &mut dyn FnMut(Event<T>)) -> Option<Pid> {
         let session = self.session_with(terminal)?;
         self.hang_up(session, tell);
         Some(session)

@@ -29,10 +29,10 @@ fn ended(code: u8) -> Ended {
     Ended { status: Status::Exited(code), usage: Usage { user_ns: 1, ..Usage::default() }, uid: 1000 }
 }
 
-pub(super) fn exit(tree: &mut Tree<u32>, process: u32, code: u8) -> (Exit<u32>, Vec<Event>) {
+pub(super) fn exit(tree: &mut Tree<u32>, process: u32, code: u8) -> Vec<Event<u32>> {
     let mut events = Vec::new();
-    let exit = tree.exit_process(pid(process), ended(code), &mut |event| events.push(event)).expect("alive");
-    (exit, events)
+    tree.exit_process(pid(process), ended(code), &mut |event| events.push(event)).expect("alive");
+    events
 }
 
 fn wait4(tree: &mut Tree<u32>, caller: u32, number: i32, options: u32) -> Result<Option<(u32, u32)>, Errno> {
@@ -53,7 +53,7 @@ fn a_child_is_waited_for_once_and_then_its_number_is_free() {
     assert_eq!(wait4(&mut tree, 1, -1, 0), Ok(None));
     let told =
         Event::Child { parent: Pid::INIT, child: pid(child), signal: Some(Signal::SIGCHLD), status: Status::Exited(3) };
-    assert_eq!(exit(&mut tree, child, 3), (Exit::Zombie, vec![told]));
+    assert_eq!(exit(&mut tree, child, 3), vec![told]);
     assert!(tree.is_zombie(pid(child)));
     assert_eq!(tree.exit_process(pid(child), ended(0), &mut |_| {}), Err(Errno::ESRCH));
     let mut wait = |options| tree.wait(Pid::INIT, Which::Any, options);
@@ -127,7 +127,7 @@ fn who_does_not_want_to_know_has_nothing_to_wait_for() {
     let mut tree = tree();
     tree.set_child_policy(Pid::INIT, ChildPolicy { discards_ended: true, ..ChildPolicy::default() });
     let child = fork(&mut tree, 1);
-    assert_eq!(exit(&mut tree, child, 0).0, Exit::Gone(child));
+    assert!(exit(&mut tree, child, 0).contains(&Event::Gone(child)));
     assert_eq!(wait4(&mut tree, 1, -1, 0), Err(Errno::ECHILD));
     assert_eq!(tree.children_usage(Pid::INIT), Usage::default());
 }
@@ -141,7 +141,7 @@ fn orphans_come_to_the_nearest_subreaper_or_to_init() {
     exit(&mut tree, dead, 9);
     tree.set_subreaper(pid(reaper), true);
     assert!(tree.is_subreaper(pid(reaper)));
-    let (_, events) = exit(&mut tree, parent, 0);
+    let events = exit(&mut tree, parent, 0);
     assert_eq!(tree.parent(pid(living)), Some(pid(reaper)));
     let told = |parent: u32, child: u32, code| Event::Child {
         parent: pid(parent),
@@ -318,11 +318,11 @@ proptest! {
                     if process != 1 {
                         prop_assert_eq!(tree.exit_thread(pid(process)), Ok((None, true)));
                         alive.remove(&process);
-                        let (exit, events) = exit(&mut tree, process, time);
+                        let events = exit(&mut tree, process, time);
                         ended_codes.insert(process, time);
                         let told = events.iter().filter(|event| matches!(event, Event::Child { child, .. } if *child == pid(process)));
                         prop_assert_eq!(told.count(), 1);
-                        if exit != Exit::Zombie {
+                        if events.contains(&Event::Gone(process)) {
                             ended_codes.remove(&process);
                         }
                         // Zombies that came to somebody who does not want to know are gone as well.
