@@ -18,6 +18,7 @@ pub mod futex;
 pub mod limits;
 pub mod robust;
 pub mod status;
+pub mod users;
 
 mod exit;
 mod groups;
