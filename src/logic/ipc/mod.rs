@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used))]
 
 pub mod byte_queue;
+pub mod control_message;
 pub mod epoll;
 pub mod event_counter;
 pub mod pipe;
@@ -13,6 +14,7 @@ pub mod signal_reader;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod timer;
+pub mod unix;
 
 pub use byte_queue::ByteQueue;
 pub use epoll::Epoll;

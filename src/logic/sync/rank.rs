@@ -27,6 +27,8 @@ pub enum Rank {
     PageCache,
     /// Which epolls watch which others.
     EpollNesting,
+    /// Open files on their way through sockets.
+    RightsInFlight,
     /// The inside of an open file: pipe, terminal, socket.
     File,
     /// Who waits for something.
