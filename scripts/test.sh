@@ -41,5 +41,6 @@ scripts/fuzz.sh terminal 10
 scripts/fuzz.sh keys 10
 scripts/fuzz.sh discipline 10
 scripts/fuzz.sh line_editor 10
+scripts/fuzz.sh socket_message 5
 echo "test: host and machine tests"
 exec cargo test --locked --no-fail-fast --lib --bins --tests

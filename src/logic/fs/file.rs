@@ -10,6 +10,7 @@ use crate::errno::Errno;
 use crate::mem::backing::Backing;
 use crate::sync::WaitQueue;
 use alloc::sync::Arc;
+use crate::tty::requests::TerminalDevice;
 use bitflags::bitflags;
 use core::any::Any;
 use linux_raw_sys::general;
@@ -114,6 +115,12 @@ pub trait File: Any + Send + Sync {
     fn control(&self, request: u32, argument: u64, memory: &mut dyn UserBytes) -> Result<u64, Errno> {
         let _ = (request, argument, memory);
         Err(Errno::ENOTTY)
+    }
+
+    /// The terminal that this is. It is asked through [`requests::control`](crate::tty::requests::control) instead of
+    /// [`File::control`], because who asks matters; and who reads and writes is [looked at](crate::tty::job_control) before.
+    fn terminal(&self) -> Option<&dyn TerminalDevice> {
+        None
     }
 }
 

@@ -4,10 +4,13 @@ mod accents;
 mod code_page;
 pub mod discipline;
 mod font;
+pub mod job_control;
 pub mod keys;
 pub mod pace;
 mod paint;
 pub mod palette;
+pub mod pty;
+pub mod requests;
 mod shown;
 pub mod terminal;
 

@@ -1,5 +1,7 @@
 //! What was typed and not read yet: lines that are complete, then the one that is still being edited.
 
+use alloc::vec::Vec;
+
 /// Bytes and marks that are kept, and so the longest line, its end included: Linux' N_TTY_BUF_SIZE.
 pub const CAPACITY: usize = 4096;
 
@@ -38,8 +40,8 @@ impl Entry {
 
 /// First in, first out; the last may be taken back as long as their line is not complete.
 pub struct Queue {
-    /// A ring.
-    entries: [Entry; CAPACITY],
+    /// A ring, which takes memory only when there has been something: a terminal that is made fits on a kernel's stack.
+    entries: Vec<Entry>,
     /// Where the oldest is.
     first: usize,
     /// How many there are, and how many of them may be read.
@@ -49,7 +51,7 @@ pub struct Queue {
 
 impl Queue {
     pub const fn new() -> Self {
-        Self { entries: [Entry(0); CAPACITY], first: 0, length: 0, complete: 0 }
+        Self { entries: Vec::new(), first: 0, length: 0, complete: 0 }
     }
 
     pub fn length(&self) -> usize {
@@ -67,7 +69,7 @@ impl Queue {
 
     /// Adds an entry to the line. False if there is no room.
     pub fn push(&mut self, entry: Entry) -> bool {
-        if self.length == CAPACITY {
+        if self.length == CAPACITY || !self.has_ring() {
             return false;
         }
         let place = self.place(self.length);
@@ -136,6 +138,14 @@ impl Queue {
 
     pub fn clear(&mut self) {
         (self.length, self.complete) = (0, 0);
+    }
+
+    /// Whether there is memory for the ring.
+    fn has_ring(&mut self) -> bool {
+        if self.entries.is_empty() && self.entries.try_reserve_exact(CAPACITY).is_ok() {
+            self.entries.resize(CAPACITY, Entry(0));
+        }
+        !self.entries.is_empty()
     }
 
     fn get(&self, index: usize) -> Option<Entry> {

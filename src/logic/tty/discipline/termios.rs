@@ -153,7 +153,17 @@ pub struct Termios {
     pub characters: [u8; NCCS],
 }
 
+/// Speeds by the low bits of `c_cflag`, and those for which `CBAUDEX` is set; of the latter, the first (`BOTHER`) has no name.
+const SPEEDS: [u32; 16] = [0, 50, 75, 110, 134, 150, 200, 300, 600, 1200, 1800, 2400, 4800, 9600, 19_200, 38_400];
+const HIGH_SPEEDS: [u32; 16] = [
+    38_400, 57_600, 115_200, 230_400, 460_800, 500_000, 576_000, 921_600, 1_000_000, 1_152_000, 1_500_000, 2_000_000,
+    2_500_000, 3_000_000, 3_500_000, 4_000_000,
+];
+
 impl Termios {
+    /// Bytes of `struct termios` as system calls pass it.
+    pub const SIZE: usize = size_of::<Self>();
+
     /// All zeros, for a terminal that is not used yet.
     pub const UNSET: Self = Self {
         input: InputFlags::empty(),
@@ -199,6 +209,36 @@ impl Termios {
         self
     }
 
+    /// Reads `struct termios` of a program's memory.
+    pub fn from_bytes(bytes: &[u8; Self::SIZE]) -> Self {
+        let [i0, i1, i2, i3, o0, o1, o2, o3, c0, c1, c2, c3, l0, l1, l2, l3, discipline, characters @ ..] = *bytes;
+        Self {
+            input: InputFlags::from_bits_retain(u32::from_ne_bytes([i0, i1, i2, i3])),
+            output: OutputFlags::from_bits_retain(u32::from_ne_bytes([o0, o1, o2, o3])),
+            control: ControlFlags::from_bits_retain(u32::from_ne_bytes([c0, c1, c2, c3])),
+            local: LocalFlags::from_bits_retain(u32::from_ne_bytes([l0, l1, l2, l3])),
+            discipline,
+            characters,
+        }
+    }
+
+    /// The same for a program's memory.
+    pub fn to_bytes(&self) -> [u8; Self::SIZE] {
+        let flags = [self.input.bits(), self.output.bits(), self.control.bits(), self.local.bits()];
+        let mut bytes = [0; Self::SIZE];
+        let fields = flags.into_iter().flat_map(u32::to_ne_bytes).chain([self.discipline]).chain(self.characters);
+        bytes.iter_mut().zip(fields).for_each(|(slot, byte)| *slot = byte);
+        bytes
+    }
+
+    /// The line's speed in bits a second, as the settings name it. No line here has one; programs like to see what they set.
+    pub fn speed(&self) -> u32 {
+        const EXTENDED: u32 = 0o10000;
+        let code = self.control.bits() & (EXTENDED | 0o17);
+        let (table, index) = if code & EXTENDED == 0 { (&SPEEDS, code) } else { (&HIGH_SPEEDS, code & 0o17) };
+        usize::try_from(index).ok().and_then(|index| table.get(index).copied()).unwrap_or(0)
+    }
+
     /// Whether `byte` has the meaning `special`.
     pub fn is(&self, byte: u8, special: Special) -> bool {
         byte != DISABLED && self.characters.get(special as usize) == Some(&byte)
@@ -240,6 +280,25 @@ pub struct WindowSize {
     pub height: u16,
 }
 
+impl WindowSize {
+    /// Bytes of `struct winsize`.
+    pub const SIZE: usize = size_of::<Self>();
+
+    /// Of a program's memory.
+    pub fn from_bytes(bytes: &[u8; Self::SIZE]) -> Self {
+        let [r0, r1, c0, c1, w0, w1, h0, h1] = *bytes;
+        let [rows, columns, width, height] = [[r0, r1], [c0, c1], [w0, w1], [h0, h1]].map(u16::from_ne_bytes);
+        Self { rows, columns, width, height }
+    }
+
+    /// For a program's memory.
+    pub fn to_bytes(self) -> [u8; Self::SIZE] {
+        let [[r0, r1], [c0, c1], [w0, w1], [h0, h1]] =
+            [self.rows, self.columns, self.width, self.height].map(u16::to_ne_bytes);
+        [r0, r1, c0, c1, w0, w1, h0, h1]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,6 +310,23 @@ mod tests {
         let cooked = Termios::cooked();
         assert_eq!((cooked.input.bits(), cooked.output.bits()), (0o62400, 0o5));
         assert_eq!((cooked.control.bits(), cooked.local.bits()), (0o277, 0o105073));
+    }
+
+    #[test]
+    fn structures_are_read_as_they_are_written() {
+        let bytes = Termios::cooked().to_bytes();
+        assert_eq!(bytes[..4], 0o62400_u32.to_ne_bytes());
+        assert_eq!((bytes[16], bytes[17], bytes[19], bytes[35]), (0, 3, 0x7f, 0));
+        assert_eq!(Termios::from_bytes(&bytes), Termios::cooked());
+        let window = WindowSize { rows: 24, columns: 80, width: 3, height: 4 };
+        assert_eq!(WindowSize::from_bytes(&window.to_bytes()), window);
+        assert_eq!(window.to_bytes()[..4], [24, 0, 80, 0]);
+    }
+
+    #[test]
+    fn speeds_are_those_of_their_names() {
+        let speed = |bits| Termios { control: ControlFlags::from_bits_retain(bits), ..Termios::cooked() }.speed();
+        assert_eq!([0, 0o15, 0o17, 0o77, 0o10002, 0o10017].map(speed), [0, 9600, 38400, 38400, 115_200, 4_000_000]);
     }
 
     #[test]
