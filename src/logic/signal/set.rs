@@ -1,7 +1,9 @@
 //! Sets of signals: sigsetops(3). A set is eight bytes, signal 1 in the lowest bit.
 
 use super::Signal;
+use crate::errno::Errno;
 use core::fmt;
+use linux_raw_sys::general;
 
 /// A set of signals.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -78,6 +80,20 @@ impl SignalSet {
     /// As a mask: what cannot be blocked is not in it.
     pub const fn as_mask(self) -> Self {
         self.without(Self::ABSOLUTE)
+    }
+
+    /// What rt_sigprocmask(2) makes of this mask.
+    ///
+    /// # Errors
+    /// [`Errno::EINVAL`] if it is not told how.
+    pub fn changed(self, how: u32, set: Self) -> Result<Self, Errno> {
+        let mask = match how {
+            general::SIG_BLOCK => self.union(set),
+            general::SIG_UNBLOCK => self.without(set),
+            general::SIG_SETMASK => set,
+            _ => return Err(Errno::EINVAL),
+        };
+        Ok(mask.as_mask())
     }
 
     /// The lowest signal in it.

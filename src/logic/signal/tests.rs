@@ -62,6 +62,17 @@ fn sets_have_signal_1_in_the_lowest_bit() {
 }
 
 #[test]
+fn masks_change_as_sigprocmask_2_says() {
+    let mask = SignalSet::of(&[Signal::SIGHUP, Signal::SIGINT]);
+    let set = SignalSet::of(&[Signal::SIGINT, Signal::SIGKILL, Signal::SIGTERM]);
+    let changed = |how| mask.changed(how, set).map(|mask| mask.iter().map(Signal::number).collect::<Vec<_>>());
+    assert_eq!(changed(general::SIG_BLOCK), Ok(vec![1, 2, 15]));
+    assert_eq!(changed(general::SIG_UNBLOCK), Ok(vec![1]));
+    assert_eq!(changed(general::SIG_SETMASK), Ok(vec![2, 15]));
+    assert_eq!(changed(3), Err(Errno::EINVAL));
+}
+
+#[test]
 fn siginfo_is_laid_out_as_programs_read_it() {
     let words = |detail, code| {
         let bytes = SignalInfo { signal: Signal::SIGCHLD, code, detail }.to_bytes();
