@@ -68,6 +68,33 @@ fn a_number_stays_in_use_while_a_group_or_session_has_it() {
 }
 
 #[test]
+fn a_session_outlives_its_leader_as_long_as_it_has_groups() {
+    let (mut tree, shell, first, second) = shell();
+    for process in [shell, first] {
+        exit(&mut tree, process, 0);
+    }
+    for process in [shell, first] {
+        tree.wait(Pid::INIT, Which::Process(pid(process)), WaitOptions::EXITED).expect("a child").expect("ended");
+    }
+    assert_eq!(tree.session(pid(second)), Some(pid(shell)));
+    assert_eq!(tree.session_members(pid(shell)).collect::<Vec<_>>(), [pid(second)]);
+    exit(&mut tree, second, 0);
+    tree.wait(Pid::INIT, Which::Any, WaitOptions::EXITED).expect("a child").expect("ended");
+    assert!([shell, first, second].into_iter().all(|process| tree.numbers.get(pid(process)).is_none()));
+}
+
+#[test]
+fn a_group_that_only_init_is_the_parent_of_is_orphaned() {
+    let mut tree = tree();
+    let child = fork(&mut tree, 1);
+    tree.set_group(pid(child), 0, 0).expect("its own group");
+    assert!(tree.is_orphaned(pid(child)));
+    let grandchild = fork(&mut tree, child);
+    tree.set_group(pid(child), grandchild as i32, 0).expect("a child");
+    assert!(!tree.is_orphaned(pid(grandchild)));
+}
+
+#[test]
 fn a_terminal_belongs_to_one_session() {
     let (mut tree, shell, first, _) = shell();
     let other = fork(&mut tree, 1);

@@ -8,7 +8,7 @@ use super::pid_table::PidTable;
 use super::status::Usage;
 use super::terminal::Terminal;
 use crate::errno::Errno;
-use crate::signal::Signal;
+use crate::signal::{ActionFlags, Actions, Disposition, Signal};
 use core::fmt;
 use core::num::NonZeroU32;
 
@@ -64,6 +64,17 @@ pub struct ChildPolicy {
     pub discards_ended: bool,
     /// Nothing of those that stop or go on: `SA_NOCLDSTOP`.
     pub silent_about_stops: bool,
+}
+
+impl From<&Actions> for ChildPolicy {
+    fn from(actions: &Actions) -> Self {
+        let action = actions.get(Signal::SIGCHLD);
+        Self {
+            discards_ended: action.disposition() == Disposition::Ignore
+                || action.flags.contains(ActionFlags::NO_CHILD_WAIT),
+            silent_about_stops: action.flags.contains(ActionFlags::NO_CHILD_STOP),
+        }
+    }
 }
 
 /// How a process comes to be.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::errno::Errno;
-use crate::signal::Signal;
+use crate::signal::{Action, ActionFlags, Actions, Signal};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -130,6 +130,19 @@ fn who_does_not_want_to_know_has_nothing_to_wait_for() {
     assert!(exit(&mut tree, child, 0).contains(&Event::Gone(child)));
     assert_eq!(wait4(&mut tree, 1, -1, 0), Err(Errno::ECHILD));
     assert_eq!(tree.children_usage(Pid::INIT), Usage::default());
+}
+
+#[test]
+fn what_a_parent_wants_to_know_is_in_its_action_for_sigchld() {
+    let policy = |handler, flags| {
+        let mut actions = Actions::new();
+        actions.set(Signal::SIGCHLD, Action { handler, flags, ..Action::default() }).expect("not absolute");
+        let policy = ChildPolicy::from(&actions);
+        (policy.discards_ended, policy.silent_about_stops)
+    };
+    assert_eq!(policy(0, ActionFlags::empty()), (false, false), "ignoring by default is not asking for it");
+    assert_eq!(policy(1, ActionFlags::empty()), (true, false));
+    assert_eq!(policy(0x40_0000, ActionFlags::NO_CHILD_WAIT | ActionFlags::NO_CHILD_STOP), (true, true));
 }
 
 #[test]
