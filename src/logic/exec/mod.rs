@@ -8,8 +8,8 @@
 //!                                  arguments, environment, credentials ── stack ────┴────▶ the first stack
 //! ```
 //!
-//! Nothing here reads files: it says which bytes it wants to see. Nothing here maps: a [`Plan`] is a list of mappings, which show
-//! the file's own pages, so that nothing is copied.
+//! Nothing here reads files: it says which bytes it wants to see. Nothing here maps: a [`Plan`] is a list of mappings,
+//! which show the file's own pages, so that nothing is copied.
 
 pub mod header;
 pub mod plan;
@@ -20,8 +20,8 @@ pub use header::Header;
 pub use plan::{Mapping, Plan, Program, Protection, Source};
 pub use script::Script;
 
-/// The first address that programs cannot have. The page below it stays empty, because SYSRET faults in the kernel if it has to
-/// return to a non-canonical address, which a SYSCALL in the last two bytes would need.
+/// The first address that programs cannot have. The page below it stays empty, because SYSRET faults in the kernel if
+/// it has to return to a non-canonical address, which a SYSCALL in the last two bytes would need.
 pub const USER_END: u64 = (1 << 47) - 4096;
 
 /// The first address that programs can have, so that near null pointers nothing lies: Linux's `vm.mmap_min_addr`.

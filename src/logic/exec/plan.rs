@@ -116,8 +116,9 @@ impl Program {
     /// Checks the program headers. `table` is what the file holds at [`Header::table`].
     ///
     /// # Errors
-    /// As execve(2): [`Errno::ENOEXEC`] if the file cannot be what it says (the interpreter's, see [`interpreter_error`]),
-    /// [`Errno::EINVAL`] if a segment cannot be mapped or two interpreters are named, [`Errno::EPERM`] if it would lie at address 0,
+    /// As execve(2): [`Errno::ENOEXEC`] if the file cannot be what it says (the interpreter's, see
+    /// [`interpreter_error`]), [`Errno::EINVAL`] if a segment cannot be mapped or two interpreters are named,
+    /// [`Errno::EPERM`] if it would lie at address 0,
     /// [`Errno::ENOMEM`].
     pub fn parse(header: &Header, table: &[u8], file_bytes: u64) -> Result<Self, Errno> {
         let expected = usize::from(header.table_count()) * PROGRAM_HEADER_BYTES;
@@ -213,7 +214,8 @@ impl Program {
         Ok(())
     }
 
-    /// Where in the file the interpreter's path is, if it names one, with its NUL: at most 4096 bytes. See [`interpreter_path`].
+    /// Where in the file the interpreter's path is, if it names one, with its NUL: at most 4096 bytes. See
+    /// [`interpreter_path`].
     pub fn interpreter(&self) -> Option<Range<u64>> {
         self.interpreter.clone()
     }
@@ -242,8 +244,8 @@ impl Program {
     /// The plan for a program whose first page is to be at `start`, or for one that cannot be moved at its own address.
     ///
     /// # Errors
-    /// [`Errno::ENOMEM`] if there is no room for it from there on, or no memory for the plan; [`Errno::EINVAL`] if a movable
-    /// program would not be aligned, or starts to run outside the addresses of programs.
+    /// [`Errno::ENOMEM`] if there is no room for it from there on, or no memory for the plan; [`Errno::EINVAL`] if a
+    /// movable program would not be aligned, or starts to run outside the addresses of programs.
     pub fn place(&self, start: u64) -> Result<Plan, Errno> {
         let span = self.span();
         let bias = match self.header.kind {

@@ -43,8 +43,8 @@ impl<'a> Script<'a> {
         Ok(Some(Self { interpreter, argument }))
     }
 
-    /// Makes the arguments of the interpreter from those of the script, which is at `path`: the name by which the script was called
-    /// gives way to interpreter, argument and path.
+    /// Makes the arguments of the interpreter from those of the script, which is at `path`: the name by which the
+    /// script was called gives way to interpreter, argument and path.
     ///
     /// # Errors
     /// [`Errno::ELOOP`] if `scripts` before this one are [`MOST_SCRIPTS`]; [`Errno::ENOMEM`].

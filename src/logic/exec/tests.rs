@@ -131,7 +131,8 @@ fn the_interpreter_is_where_the_program_says() {
 fn what_is_no_program_for_this_machine_is_refused() {
     let good = elf(ET_EXEC, 0x40_0000, &[load(PF_R, 0, 0x40_0000, 1, 1)]);
     assert!(parse(&good).is_ok());
-    // Magic number, 32 bits, big end first, version, relocatable file, 386, size of entries, no entries, too many entries.
+    // Magic number, 32 bits, big end first, version, relocatable file, 386, size of entries, no entries, too many
+    // entries.
     let wrong = [(1, b'e'), (4, 1), (5, 2), (6, 0), (16, 1), (18, 3), (54, 55), (56, 0), (57, 0xff)];
     for (place, byte) in wrong {
         let mut bad = good.clone();
@@ -420,7 +421,10 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_refused_or_make_a_plan(mut bytes in prop::collection::vec(any::<u8>(), 0..300), sound in any::<bool>()) {
+    fn any_bytes_are_refused_or_make_a_plan(
+        mut bytes in prop::collection::vec(any::<u8>(), 0..300),
+        sound in any::<bool>(),
+    ) {
         if sound && bytes.len() >= HEADER_BYTES + PROGRAM_HEADER_BYTES {
             let header = elf(ET_DYN, 0, &[load(0, 0, 0, 0, 0)]);
             bytes[..HEADER_BYTES].copy_from_slice(&header[..HEADER_BYTES]);

@@ -208,8 +208,9 @@ impl Credentials {
         self.groups.file_system == group || self.supplementary.binary_search(&group).is_ok()
     }
 
-    /// execve(2) of a file with this mode, user and group. `honoured` is false on file systems and for processes (`no_new_privs`) where set-user-ID
-    /// bits do not count. True if the program gets rights that its caller has not: `AT_SECURE`.
+    /// execve(2) of a file with this mode, user and group. `honoured` is false on file systems and for processes
+    /// (`no_new_privs`) where set-user-ID bits do not count. True if the program gets rights that its caller has not:
+    /// `AT_SECURE`.
     pub fn execute(&mut self, mode: u32, user: u32, group: u32, honoured: bool) -> bool {
         if honoured && mode & SET_USER_ID != 0 {
             self.users.effective = user;
@@ -224,8 +225,8 @@ impl Credentials {
         self.users.effective != self.users.real || self.groups.effective != self.groups.real
     }
 
-    /// Whether a process that acts so may send `signal` to one that acts as `target`: kill(2). Within a session, SIGCONT always
-    /// arrives, so that a shell lets go on what it started.
+    /// Whether a process that acts so may send `signal` to one that acts as `target`: kill(2). Within a session,
+    /// SIGCONT always arrives, so that a shell lets go on what it started.
     ///
     /// # Errors
     /// [`Errno::EPERM`].

@@ -23,8 +23,8 @@ pub enum Event<T> {
     Orphaned(Pid),
     /// The session that a group is in the foreground of has lost its terminal: it gets SIGHUP, then SIGCONT.
     HangUp(Pid),
-    /// Nothing is left of a process, because its parent does not want to know: what the kernel had for its first thread, to be dropped
-    /// when the tree is not locked any more.
+    /// Nothing is left of a process, because its parent does not want to know: what the kernel had for its first
+    /// thread, to be dropped when the tree is not locked any more.
     Gone(T),
 }
 
@@ -40,8 +40,8 @@ pub struct Ended {
 }
 
 impl<T> Tree<T> {
-    /// A thread ends. Answers what the kernel had for it, unless it was the first of its process, and whether it was the last: then
-    /// [`Tree::exit_process`] is next.
+    /// A thread ends. Answers what the kernel had for it, unless it was the first of its process, and whether it was
+    /// the last: then [`Tree::exit_process`] is next.
     ///
     /// # Errors
     /// [`Errno::ESRCH`] if there is no such thread.
@@ -57,8 +57,8 @@ impl<T> Tree<T> {
         Ok((payload, is_last))
     }
 
-    /// Before a thread executes another program, all others of its process ended. If it was not the first, it is so from now on, and
-    /// its own number is free. Answers what the kernel had for the first.
+    /// Before a thread executes another program, all others of its process ended. If it was not the first, it is so
+    /// from now on, and its own number is free. Answers what the kernel had for the first.
     ///
     /// # Errors
     /// [`Errno::ESRCH`] if there is no such thread; [`Errno::EBUSY`] if others are left.
@@ -206,8 +206,8 @@ impl<T> Tree<T> {
         self.walk(Chain::Members, group).any(|pid| self.is_stopped(pid))
     }
 
-    /// Whether nobody with a parent in another group of the same session is in a group: POSIX's orphaned process group. Who only
-    /// has init as its parent has nobody who would let it go on.
+    /// Whether nobody with a parent in another group of the same session is in a group: POSIX's orphaned process group.
+    /// Who only has init as its parent has nobody who would let it go on.
     pub fn is_orphaned(&self, group: Pid) -> bool {
         !self.walk(Chain::Members, group).filter_map(|pid| self.process(pid)).any(|process| {
             process.is_alive()

@@ -1,7 +1,7 @@
 //! Who waits for which word of memory: futex(2).
 //!
-//! A [`FutexTable`] belongs behind a lock. The word is compared while the lock is held, so no change between that and the waiting
-//! goes unnoticed; who is taken out is woken after letting go of it.
+//! A [`FutexTable`] belongs behind a lock. The word is compared while the lock is held, so no change between that and
+//! the waiting goes unnoticed; who is taken out is woken after letting go of it.
 
 use crate::errno::Errno;
 use alloc::sync::Arc;
@@ -125,8 +125,8 @@ impl FutexTable {
         Self { waiters: RBTree::new(WaiterAdapter::NEW), next_sequence: 0 }
     }
 
-    /// `FUTEX_WAIT_BITSET`: adds a waiter, if `is_expected` finds in the word what the caller expects. That must not wait for a
-    /// page; if it is not there, [`Errno::EFAULT`] comes back, and the caller fetches it and tries again.
+    /// `FUTEX_WAIT_BITSET`: adds a waiter, if `is_expected` finds in the word what the caller expects. That must not
+    /// wait for a page; if it is not there, [`Errno::EFAULT`] comes back, and the caller fetches it and tries again.
     ///
     /// # Errors
     /// [`Errno::EINVAL`] if no bit is set; [`Errno::EAGAIN`] if the word is another; what `is_expected` answers.
@@ -171,13 +171,15 @@ impl FutexTable {
         found
     }
 
-    /// A time that everybody who waits now came before. Who is woken may come back at once, and is not to be woken again.
+    /// A time that everybody who waits now came before. Who is woken may come back at once, and is not to be woken
+    /// again.
     pub fn now(&self) -> u64 {
         self.next_sequence
     }
 
-    /// `FUTEX_WAKE_BITSET`: takes out the first of those who wait for a word since before `since`, at most `most`, that have any of
-    /// `bits`. The caller wakes them without the lock, and asks again if it wants more and the batch was full.
+    /// `FUTEX_WAKE_BITSET`: takes out the first of those who wait for a word since before `since`, at most `most`, that
+    /// have any of `bits`. The caller wakes them without the lock, and asks again if it wants more and the batch was
+    /// full.
     pub fn take(&mut self, key: Key, bits: u32, since: u64, most: usize) -> ArrayVec<Arc<FutexWaiter>, BATCH> {
         let mut batch = ArrayVec::new();
         let mut cursor = self.waiters.lower_bound_mut(Bound::Included(&(key, 0)));
@@ -197,7 +199,8 @@ impl FutexTable {
         batch
     }
 
-    /// `FUTEX_REQUEUE`: those who wait for one word wait for another from now on, without being woken. Answers how many.
+    /// `FUTEX_REQUEUE`: those who wait for one word wait for another from now on, without being woken. Answers how
+    /// many.
     pub fn requeue(&mut self, from: Key, to: Key, most: usize) -> usize {
         if from == to {
             return self.count(from).min(most);

@@ -133,7 +133,8 @@ proptest! {
                     let since = table.now();
                     let woken = table.take(key(word), bits, since, most);
                     let meant = model.iter().filter(|(_, at, mask)| *at == word && mask & bits != 0);
-                    let expected: Vec<_> = meant.map(|(waiter, ..)| *waiter).take(most.min(super::futex::BATCH)).collect();
+                    let most = most.min(super::futex::BATCH);
+                    let expected: Vec<_> = meant.map(|(waiter, ..)| *waiter).take(most).collect();
                     prop_assert_eq!(woken.len(), expected.len());
                     prop_assert!(woken.iter().zip(&expected).all(|(woken, index)| Arc::ptr_eq(woken, &all[*index])));
                     model.retain(|(waiter, ..)| !expected.contains(waiter));
@@ -143,7 +144,8 @@ proptest! {
                     let moved: Vec<_> = meant.map(|(waiter, ..)| *waiter).take(most).collect();
                     prop_assert_eq!(table.requeue(key(from), key(to), most), moved.len());
                     if from != to {
-                        let (gone, mut stay): (Vec<_>, Vec<_>) = model.into_iter().partition(|(waiter, ..)| moved.contains(waiter));
+                        let (gone, mut stay): (Vec<_>, Vec<_>) =
+                            model.into_iter().partition(|(waiter, ..)| moved.contains(waiter));
                         stay.extend(gone.into_iter().map(|(waiter, _, bits)| (waiter, to, bits)));
                         model = stay;
                     }

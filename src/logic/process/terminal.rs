@@ -37,8 +37,8 @@ impl<T> Tree<T> {
         sessions.find(|(_, session)| session.terminal == Some(terminal)).map(|(pid, _)| pid)
     }
 
-    /// `TIOCSCTTY` of ioctl_tty(2), and what open(2) does without `O_NOCTTY`: the caller's session gets the terminal. `takes` lets root take it from
-    /// another session.
+    /// `TIOCSCTTY` of ioctl_tty(2), and what open(2) does without `O_NOCTTY`: the caller's session gets the terminal.
+    /// `takes` lets root take it from another session.
     ///
     /// # Errors
     /// [`Errno::EPERM`] if the caller does not lead its session, or that has a terminal, or another has this one.
@@ -66,7 +66,8 @@ impl<T> Tree<T> {
         Ok(())
     }
 
-    /// `TIOCNOTTY`: the caller's session gives its terminal up. Only who leads it can do that; for others nothing changes here.
+    /// `TIOCNOTTY`: the caller's session gives its terminal up. Only who leads it can do that; for others nothing
+    /// changes here.
     ///
     /// # Errors
     /// [`Errno::ENOTTY`] if it is not the session's terminal.
@@ -138,8 +139,8 @@ impl<T> Tree<T> {
         Ok(())
     }
 
-    /// Whether a process may do something with a terminal that is for the foreground alone. `deaf` says whether it ignores or blocks
-    /// SIGTTIN, or for [`Access::Write`] SIGTTOU.
+    /// Whether a process may do something with a terminal that is for the foreground alone. `deaf` says whether it
+    /// ignores or blocks SIGTTIN, or for [`Access::Write`] SIGTTOU.
     ///
     /// # Errors
     /// [`Errno::EIO`] if it never can, because no signal would help.

@@ -1,7 +1,7 @@
 //! All processes and threads, and the numbers that they, their groups and sessions hold.
 //!
-//! Every process but init has a living parent: who loses it gets another. Nothing that takes a process out of the tree needs
-//! memory, because relations are numbers in the entries themselves.
+//! Every process but init has a living parent: who loses it gets another. Nothing that takes a process out of the tree
+//! needs memory, because relations are numbers in the entries themselves.
 
 use super::exit::Ended;
 use super::pid_table::PidTable;
@@ -54,7 +54,8 @@ pub const MOST_NUMBERS: u32 = 4_194_304;
 /// Numbers that are given out: Linux's `pid_max`, as it is on small machines.
 pub const DEFAULT_NUMBERS: u32 = 32_768;
 
-/// When all numbers were given out, those below stay with the processes that a system starts with: Linux's `RESERVED_PIDS`.
+/// When all numbers were given out, those below stay with the processes that a system starts with: Linux's
+/// `RESERVED_PIDS`.
 const FIRST_AGAIN: u32 = 300;
 
 /// What a parent wants to know of its children: `SA_NOCLDWAIT`, `SA_NOCLDSTOP` and the disposition of SIGCHLD.
@@ -82,7 +83,8 @@ impl From<&Actions> for ChildPolicy {
 pub struct Birth {
     /// The process that makes it.
     pub maker: Pid,
-    /// What its parent gets when it ends; nothing, or something else than SIGCHLD, makes it a "clone" child for wait(2).
+    /// What its parent gets when it ends; nothing, or something else than SIGCHLD, makes it a "clone" child for
+    /// wait(2).
     pub exit_signal: Option<Signal>,
     /// Its parent is its maker's: `CLONE_PARENT`.
     pub as_sibling: bool,
@@ -218,7 +220,8 @@ impl<T> Tree<T> {
     /// Adds a process with its first thread, in its maker's group and session, under a reserved number.
     ///
     /// # Errors
-    /// [`Errno::ESRCH`] if the maker is not alive; the number is given back then. [`Errno::EINVAL`] if init's sibling is wanted.
+    /// [`Errno::ESRCH`] if the maker is not alive; the number is given back then. [`Errno::EINVAL`] if init's sibling
+    /// is wanted.
     pub fn add_process(&mut self, pid: Pid, birth: Birth, payload: T) -> Result<(), Errno> {
         let maker = self.process(birth.maker).filter(|maker| maker.is_alive());
         let Some(maker) = maker else {

@@ -333,8 +333,9 @@ proptest! {
                         alive.remove(&process);
                         let events = exit(&mut tree, process, time);
                         ended_codes.insert(process, time);
-                        let told = events.iter().filter(|event| matches!(event, Event::Child { child, .. } if *child == pid(process)));
-                        prop_assert_eq!(told.count(), 1);
+                        let is_own =
+                            |event: &&Event<u32>| matches!(event, Event::Child { child, .. } if *child == pid(process));
+                        prop_assert_eq!(events.iter().filter(is_own).count(), 1);
                         if events.contains(&Event::Gone(process)) {
                             ended_codes.remove(&process);
                         }

@@ -119,8 +119,8 @@ impl Actions {
         &mut self.0[usize::from(signal.number() - 1)]
     }
 
-    /// Changes what is done about a signal; answers what was. If the signal is now [ignored](Self::ignores), what is pending of
-    /// it is to be [discarded](super::Pending::discard), blocked or not.
+    /// Changes what is done about a signal; answers what was. If the signal is now [ignored](Self::ignores), what is
+    /// pending of it is to be [discarded](super::Pending::discard), blocked or not.
     ///
     /// # Errors
     /// [`Errno::EINVAL`] for SIGKILL and SIGSTOP.
@@ -145,8 +145,8 @@ impl Actions {
         }
     }
 
-    /// Whether a signal that is sent now need not even be pending. What is blocked must: it may be waited for, or get a handler
-    /// before it is unblocked.
+    /// Whether a signal that is sent now need not even be pending. What is blocked must: it may be waited for, or get a
+    /// handler before it is unblocked.
     pub fn discards(&self, signal: Signal, blocked: bool) -> bool {
         !blocked && self.ignores(signal)
     }

@@ -44,8 +44,8 @@ impl AlternateStack {
     /// Reads what a program wants in place of this. `least` is the size of the largest frame.
     ///
     /// # Errors
-    /// [`Errno::EPERM`] if the program runs on this stack; [`Errno::EINVAL`] for flags that there are not; [`Errno::ENOMEM`] if
-    /// no frame fits.
+    /// [`Errno::EPERM`] if the program runs on this stack; [`Errno::EINVAL`] for flags that there are not;
+    /// [`Errno::ENOMEM`] if no frame fits.
     pub fn replaced(&self, new: &[u8; STACK_BYTES], stack_pointer: u64, least: u64) -> Result<Self, Errno> {
         if self.is_in_use(stack_pointer) {
             return Err(Errno::EPERM);

@@ -83,8 +83,8 @@ fn by_default(info: &SignalInfo, situation: Situation) -> Delivery {
     }
 }
 
-/// Sees to it that a signal that an instruction caused arrives: a thread that blocks or ignores it cannot go on, because it would
-/// cause the same again. Answers the thread's new mask.
+/// Sees to it that a signal that an instruction caused arrives: a thread that blocks or ignores it cannot go on,
+/// because it would cause the same again. Answers the thread's new mask.
 pub fn force(signal: Signal, actions: &mut Actions, mask: SignalSet) -> SignalSet {
     let blocked = mask.contains(signal);
     if blocked || actions.get(signal).disposition() == Disposition::Ignore {

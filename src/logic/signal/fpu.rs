@@ -1,5 +1,5 @@
-//! Floating-point registers in a signal's frame: what FXSAVE or XSAVE wrote, with Linux's words in the bytes that both leave to
-//! software. SDM volume 1, 10.5.1 and 13.4; `arch/x86/include/uapi/asm/sigcontext.h`.
+//! Floating-point registers in a signal's frame: what FXSAVE or XSAVE wrote, with Linux's words in the bytes that both
+//! leave to software. SDM volume 1, 10.5.1 and 13.4; `arch/x86/include/uapi/asm/sigcontext.h`.
 
 /// Bytes of FXSAVE's area, which XSAVE's begins with.
 pub const LEGACY_BYTES: usize = 512;
@@ -63,8 +63,9 @@ pub(super) fn append(area: &[u8], features: u64, frame: &mut alloc::vec::Vec<u8>
     }
 }
 
-/// What the first bytes of an area in a frame say. Whatever makes no sense is taken for what FXSAVE wrote, as Linux does: programs
-/// may have built the frame themselves. `most_bytes` is what this machine's XSAVE writes, 0 if it has none.
+/// What the first bytes of an area in a frame say. Whatever makes no sense is taken for what FXSAVE wrote, as Linux
+/// does: programs may have built the frame themselves. `most_bytes` is what this machine's XSAVE writes, 0 if it has
+/// none.
 pub fn inspect(first: &[u8; LEGACY_BYTES], most_bytes: usize) -> Saved {
     // Offsets are constants within the area.
     let word = |offset: usize| u32::from_le_bytes(core::array::from_fn(|index| first[SOFTWARE + offset + index]));
@@ -83,14 +84,15 @@ pub fn inspect(first: &[u8; LEGACY_BYTES], most_bytes: usize) -> Saved {
     }
 }
 
-/// Whether an area that says it is XSAVE's is followed by the right bytes. If not, it is to be taken for [`Saved::Legacy`].
+/// Whether an area that says it is XSAVE's is followed by the right bytes. If not, it is to be taken for
+/// [`Saved::Legacy`].
 pub fn is_whole(end: [u8; END_BYTES]) -> bool {
     u32::from_le_bytes(end) == MAGIC_END
 }
 
-/// Makes an area from a frame fit for XRSTOR or FXRSTOR, which fault on what they do not know. `saved` is what [`inspect`] found,
-/// `features` are the state components that programs may have, `mxcsr_mask` the bits of MXCSR that there are. False if the header
-/// cannot be XSAVE's: the thread then gets SIGSEGV, as in Linux.
+/// Makes an area from a frame fit for XRSTOR or FXRSTOR, which fault on what they do not know. `saved` is what
+/// [`inspect`] found, `features` are the state components that programs may have, `mxcsr_mask` the bits of MXCSR that
+/// there are. False if the header cannot be XSAVE's: the thread then gets SIGSEGV, as in Linux.
 pub fn make_fit(area: &mut [u8], saved: Saved, features: u64, mxcsr_mask: u32) -> bool {
     let Some(mxcsr) = area.get_mut(MXCSR..MXCSR + 4) else { return false };
     for (byte, mask) in mxcsr.iter_mut().zip(mxcsr_mask.to_le_bytes()) {

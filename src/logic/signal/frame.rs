@@ -1,4 +1,5 @@
-//! What a handler finds on its stack, and what rt_sigreturn(2) takes from there: Linux's `struct rt_sigframe` for x86-64.
+//! What a handler finds on its stack, and what rt_sigreturn(2) takes from there: Linux's `struct rt_sigframe` for
+//! x86-64.
 //!
 //! ```text
 //!   the program's stack pointer
@@ -9,7 +10,8 @@
 //!   RSP →  where the handler returns to
 //! ```
 //!
-//! Programs change frames, and make their own: nothing in one is believed that the processor would not accept of any program.
+//! Programs change frames, and make their own: nothing in one is believed that the processor would not accept of any
+//! program.
 
 use super::alternate_stack::STACK_BYTES;
 use super::info::INFO_BYTES;
@@ -138,8 +140,8 @@ pub fn most_bytes(fpu_bytes: usize) -> usize {
 /// Builds the frame for a handler.
 ///
 /// # Errors
-/// [`Errno::EFAULT`] if there is no room for it on the stack or nowhere to return to, [`Errno::ENOMEM`] if there is no memory:
-/// the thread gets SIGSEGV.
+/// [`Errno::EFAULT`] if there is no room for it on the stack or nowhere to return to, [`Errno::ENOMEM`] if there is no
+/// memory: the thread gets SIGSEGV.
 pub fn build(call: &Call, interrupted: &Interrupted<'_>) -> Result<Frame, Errno> {
     let before = interrupted.registers;
     let alternate = interrupted.alternate;
@@ -216,8 +218,8 @@ pub struct Restored {
     pub fpu_address: Option<u64>,
 }
 
-/// Reads a frame, which lies [`RETURN_BYTES`] below the stack pointer of who calls rt_sigreturn(2). Segment selectors and those
-/// bits of RFLAGS that are not the program's stay as in `current`.
+/// Reads a frame, which lies [`RETURN_BYTES`] below the stack pointer of who calls rt_sigreturn(2). Segment selectors
+/// and those bits of RFLAGS that are not the program's stay as in `current`.
 pub fn restore(frame: &[u8; FRAME_BYTES], current: &Registers) -> Restored {
     // Offsets are constants within the frame.
     let word = |offset: usize| u64::from_le_bytes(core::array::from_fn(|index| frame[offset + index]));

@@ -230,7 +230,9 @@ proptest! {
 
     #[test]
     fn any_area_is_made_fit_or_refused(
-        first in prop::collection::vec(any::<u8>(), LEGACY_BYTES), rest in prop::collection::vec(0_u8..2, 0..400), sound in any::<bool>(),
+        first in prop::collection::vec(any::<u8>(), LEGACY_BYTES),
+        rest in prop::collection::vec(0_u8..2, 0..400),
+        sound in any::<bool>(),
     ) {
         let mut area = [first, rest].concat();
         if sound {

@@ -113,11 +113,12 @@ impl SignalInfo {
         Self { signal, code: code.cast_signed(), detail: Detail::Fault { address } }
     }
 
-    /// What rt_sigqueueinfo(2) sends: `bytes` are the program's siginfo_t. Of the fields that its kinds differ in, those of
-    /// sigqueue(3) are kept.
+    /// What rt_sigqueueinfo(2) sends: `bytes` are the program's siginfo_t. Of the fields that its kinds differ in,
+    /// those of sigqueue(3) are kept.
     ///
     /// # Errors
-    /// [`Errno::EPERM`] if it says that it is from the kernel, from kill(2) or from tgkill(2), and is for another process.
+    /// [`Errno::EPERM`] if it says that it is from the kernel, from kill(2) or from tgkill(2), and is for another
+    /// process.
     pub fn from_user(signal: Signal, bytes: &[u8; INFO_BYTES], to_itself: bool) -> Result<Self, Errno> {
         let code = word(bytes, offset_of!(Layout, si_code)).cast_signed();
         if !to_itself && (code >= 0 || code == general::SI_TKILL) {

@@ -11,7 +11,8 @@
 //!                                            rt_sigreturn(2): frame::restore ◀────────────────┘
 //! ```
 //!
-//! A process has [`Actions`] and a [`Pending`] set that its threads share; each thread has a mask, a [`Pending`] set and an
+//! A process has [`Actions`] and a [`Pending`] set that its threads share; each thread has a mask, a [`Pending`] set
+//! and an
 //! [`AlternateStack`] of its own. Who sends and who has which thread is the process tree's business.
 
 pub mod action;

@@ -351,7 +351,8 @@ proptest! {
                 Step::Take(wanted) => {
                     let wanted = SignalSet::from_bits(wanted);
                     let key = |signal: Signal| (!SignalSet::SYNCHRONOUS.contains(signal), signal);
-                    let next = model.iter().map(|(signal, _)| *signal).filter(|signal| wanted.contains(*signal)).min_by_key(|signal| key(*signal));
+                    let meant = model.iter().map(|(signal, _)| *signal).filter(|signal| wanted.contains(*signal));
+                    let next = meant.min_by_key(|signal| key(*signal));
                     let taken = pending.take(wanted);
                     prop_assert_eq!(taken.map(|taken| taken.info.signal), next);
                     if let (Some(signal), Some(taken)) = (next, taken) {
@@ -367,7 +368,8 @@ proptest! {
                 }
                 Step::Discard(set) => {
                     let set = SignalSet::from_bits(set);
-                    let counted = model.iter().filter(|(signal, sender)| set.contains(*signal) && sender.is_some()).count();
+                    let counts = |entry: &&(Signal, Option<u32>)| set.contains(entry.0) && entry.1.is_some();
+                    let counted = model.iter().filter(counts).count();
                     model.retain(|(signal, _)| !set.contains(*signal));
                     prop_assert_eq!(pending.discard(set), counted);
                 }
