@@ -15,6 +15,8 @@ pub mod anonymous;
 pub mod attributes;
 pub mod cpio;
 pub mod credentials;
+#[cfg(test)]
+mod crowd;
 pub mod dentry;
 pub mod descriptors;
 pub mod devices;

@@ -227,6 +227,10 @@ impl Caller<'_> {
         if wanted.contains(Access::WRITE) && has_content {
             place.mount.check_writable()?;
         }
+        let runs = wanted.contains(Access::EXECUTE) && attributes.kind == FileKind::Regular;
+        if runs && place.mount.flags().contains(MountFlags::NOEXEC) {
+            return Err(Errno::EACCES);
+        }
         self.credentials.check(&attributes, wanted)
     }
 
@@ -235,10 +239,10 @@ impl Caller<'_> {
     /// # Errors
     /// [`Errno::EACCES`].
     pub fn check_executable(&self, place: &Place) -> Result<(), Errno> {
-        if place.inode().kind() != FileKind::Regular || place.mount.flags().contains(MountFlags::NOEXEC) {
+        if place.inode().kind() != FileKind::Regular {
             return Err(Errno::EACCES);
         }
-        self.credentials.check(&place.inode().attributes()?, Access::EXECUTE)
+        self.check_access(place, Access::EXECUTE)
     }
 
     /// chmod(2).
