@@ -114,6 +114,11 @@ impl State {
         self.next_ns = self.next_ns.zip(step).and_then(|(next, step)| next.checked_add(step));
     }
 
+    /// Whether the clock was set meanwhile, and that matters.
+    fn is_cancelled(&self, times_set: u64) -> bool {
+        self.watched_set.is_some_and(|before| before != times_set)
+    }
+
     fn setting(&self, now: u64) -> Setting {
         let value_ns = self.next_ns.map_or(0, |next| next.saturating_sub(now).max(1));
         Setting { value_ns, interval_ns: self.interval_ns }
@@ -173,19 +178,15 @@ impl Timer {
         }
         next
     }
-
-    fn was_cancelled(&self, state: &State) -> bool {
-        state.watched_set.is_some_and(|before| before != self.clock.times_set())
-    }
 }
 
 impl File for Timer {
     fn read(&self, _: u64, bytes: &mut [u8]) -> Result<usize, Errno> {
         let target = bytes.first_chunk_mut::<SIZE>().ok_or(Errno::EINVAL)?;
-        let now = self.clock.now_ns();
+        let (now, times_set) = (self.clock.now_ns(), self.clock.times_set());
         let mut state = self.state.lock();
-        if self.was_cancelled(&state) {
-            state.watched_set = Some(self.clock.times_set());
+        if state.is_cancelled(times_set) {
+            state.watched_set = Some(times_set);
             state.expired = 0;
             return Err(Errno::ECANCELED);
         }
@@ -204,11 +205,11 @@ impl File for Timer {
     }
 
     fn poll(&self) -> Readiness {
-        let now = self.clock.now_ns();
+        let (now, times_set) = (self.clock.now_ns(), self.clock.times_set());
         let mut state = self.state.lock();
         state.advance(now);
         let mut ready = Readiness::empty();
-        ready.set(Readiness::IN | Readiness::RDNORM, state.expired > 0 || self.was_cancelled(&state));
+        ready.set(Readiness::IN | Readiness::RDNORM, state.expired > 0 || state.is_cancelled(times_set));
         ready
     }
 

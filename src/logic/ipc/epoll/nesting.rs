@@ -38,11 +38,13 @@ impl Epoll {
         if core::ptr::eq(self, inner) {
             return Err(Errno::EINVAL);
         }
+        // Declared before the lock, so dropped after it: whoever is met may be gone otherwise, and be freed by that.
+        let mut met = Vec::new();
+        met.try_reserve_exact(PATIENCE).map_err(|_| Errno::ENOMEM)?;
         let _whole = NESTING.lock();
-        let mut patience = PATIENCE;
-        let below = inner.extent(Way::Down, MOST_DEEP, Some(self), &mut patience).ok_or(Errno::ELOOP)?;
+        let below = inner.extent(Way::Down, MOST_DEEP, Some(self), &mut met).ok_or(Errno::ELOOP)?;
         let left = MOST_DEEP.saturating_sub(below);
-        self.extent(Way::Up, left, None, &mut patience).ok_or(Errno::ELOOP)?;
+        self.extent(Way::Up, left, None, &mut met).ok_or(Errno::ELOOP)?;
         self.reserve_link(Way::Down)?;
         inner.reserve_link(Way::Up)?;
         self.state.lock().insert(item)?;
@@ -64,10 +66,9 @@ impl Epoll {
     }
 
     /// How many epolls there are in a row from this one on, itself included. None if there are more than `most`, or `goal` is
-    /// among them, or it takes too long.
-    fn extent(&self, way: Way, most: usize, goal: Option<&Self>, patience: &mut usize) -> Option<usize> {
+    /// among them, or too many have been met, who are kept.
+    fn extent(&self, way: Way, most: usize, goal: Option<&Self>, met: &mut Vec<Arc<Self>>) -> Option<usize> {
         let most = most.checked_sub(1)?;
-        *patience = patience.checked_sub(1)?;
         if goal.is_some_and(|goal| core::ptr::eq(self, goal)) {
             return None;
         }
@@ -75,7 +76,11 @@ impl Epoll {
         for index in 0_usize.. {
             let Some(next) = way.of(&mut self.state.lock()).get(index).cloned() else { break };
             if let Some(next) = next.upgrade() {
-                longest = longest.max(next.extent(way, most, goal, patience)?);
+                if met.len() >= PATIENCE {
+                    return None;
+                }
+                met.push(next.clone());
+                longest = longest.max(next.extent(way, most, goal, met)?);
             }
         }
         longest.checked_add(1)

@@ -278,6 +278,48 @@ fn events_are_packed_as_the_system_call_has_them() {
     assert_eq!(EpollEvent::from_bytes(&bytes).to_bytes(), bytes);
 }
 
+/// Wakes a thread that is parked.
+struct Unpark(std::thread::Thread);
+
+impl std::task::Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+#[test]
+fn threads_that_write_and_wait_miss_nothing() {
+    const EACH: usize = 2000;
+    for how in [0, EPOLLET] {
+        let epoll = Epoll::new();
+        let pipes: Vec<_> = (0..3).map(|_| Pipe::pair()).collect();
+        for (index, (reader, _)) in pipes.iter().enumerate() {
+            epoll.add(3, &watched(reader), event(EPOLLIN | how, index as u64)).unwrap();
+        }
+        std::thread::scope(|scope| {
+            for (_, writer) in &pipes {
+                scope.spawn(|| (0..EACH).for_each(|_| while writer.write(0, b"x").is_err() {}));
+            }
+            let waiter = Waiter::new(std::task::Waker::from(Arc::new(Unpark(std::thread::current()))));
+            let mut received = 0;
+            while received < EACH * pipes.len() {
+                epoll.waiters().add(&waiter);
+                let found = wait(&epoll, 2);
+                if found.is_empty() {
+                    std::thread::park();
+                }
+                for (index, _) in found {
+                    // An edge is told once: everything is read.
+                    while let Ok(count) = pipes[index as usize].0.read(0, &mut [0; 64]) {
+                        received += count;
+                    }
+                }
+            }
+            epoll.waiters().remove(&waiter);
+        });
+    }
+}
+
 /// One file of the model: what it is asked, and whether something came since it was reported.
 #[derive(Clone, Copy, Default)]
 struct Model {

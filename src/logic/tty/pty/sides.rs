@@ -88,7 +88,7 @@ impl File for Master {
             }
             (target, done) = (rest, 1);
         }
-        let header = done;
+        let (header, wants_bytes) = (done, !target.is_empty());
         for piece in target.chunks_mut(PIECE) {
             let count = self.pty.change_state(|state, _| state.output.pop(piece));
             done = done.saturating_add(count);
@@ -97,11 +97,10 @@ impl File for Master {
             }
         }
         let state = self.pty.state.lock();
-        match done {
-            _ if done > header || target.is_empty() => Ok(done),
-            _ if state.was_left && state.output.is_empty() => Err(Errno::EIO),
-            _ => Err(Errno::EAGAIN),
+        if done > header || (!wants_bytes && (header == 0 || !state.output.is_empty())) {
+            return Ok(done);
         }
+        Err(if state.was_left && state.output.is_empty() { Errno::EIO } else { Errno::EAGAIN })
     }
 
     fn write(&self, _: u64, bytes: &[u8]) -> Result<usize, Errno> {

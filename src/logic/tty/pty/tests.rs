@@ -328,6 +328,8 @@ fn a_raw_terminal_says_how_long_a_read_waits() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     #[test]
     fn bytes_pass_a_raw_terminal_unchanged_both_ways(
         steps in prop::collection::vec((0..4, prop::collection::vec(any::<u8>(), 0..6000)), 1..30)
