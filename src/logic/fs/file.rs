@@ -9,8 +9,8 @@
 use crate::errno::Errno;
 use crate::mem::backing::Backing;
 use crate::sync::WaitQueue;
-use alloc::sync::Arc;
 use crate::tty::requests::TerminalDevice;
+use alloc::sync::Arc;
 use bitflags::bitflags;
 use core::any::Any;
 use linux_raw_sys::general;
