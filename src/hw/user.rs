@@ -13,15 +13,12 @@ use super::{gdt, irq, percpu};
 use alloc::boxed::Box;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+pub use logic::mem::space::layout::END;
 use logic::sync::interrupts::InterruptsOff;
 use x86_64::VirtAddr;
 use x86_64::registers::control::{Cr2, Efer, EferFlags};
 use x86_64::registers::model_specific::{FsBase, KernelGsBase, LStar, Msr, SFMask};
 use x86_64::registers::rflags::RFlags;
-
-/// Where programs' addresses end, at the page below the hole in the address space: Linux leaves the last page out, for SYSCALL as
-/// its last instruction would return to an address that is none.
-pub const END: u64 = (1 << 47) - 4096;
 
 /// IA32_STAR (SDM volume 2, SYSCALL).
 const STAR: u32 = 0xc000_0081;

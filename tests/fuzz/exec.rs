@@ -4,7 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use logic::exec::plan::interpreter_path;
-use logic::exec::{Header, Program, Script, Source, USER_END, USER_START};
+use logic::exec::{Header, Program, Script, Source};
+use logic::mem::space::layout::{END, LOWEST};
 
 const PAGE: u64 = 4096;
 
@@ -33,11 +34,11 @@ fuzz_target!(|data: &[u8]| {
     let mut last = plan.span.start;
     for mapping in &plan.mappings {
         assert!(mapping.address.is_multiple_of(PAGE) && mapping.length.is_multiple_of(PAGE) && mapping.length > 0);
-        assert!(mapping.address >= last && mapping.address >= USER_START && mapping.end() <= USER_END);
+        assert!(mapping.address >= last && mapping.address >= LOWEST && mapping.end() <= END);
         last = mapping.end();
         if let Source::File { offset, zero_tail } = mapping.source {
             assert!(offset.is_multiple_of(PAGE) && zero_tail < PAGE && offset + mapping.length < length + PAGE);
         }
     }
-    assert!(last == plan.span.end && plan.entry < USER_END && plan.break_start <= USER_END);
+    assert!(last == plan.span.end && plan.entry < END && plan.break_start <= END);
 });

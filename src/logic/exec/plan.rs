@@ -1,26 +1,14 @@
 //! From program headers to mappings.
 
 use super::header::{self, Header, Kind, PROGRAM_HEADER_BYTES, ProgramHeader};
-use super::{PAGE, USER_END, USER_START, page_end, page_start};
 use crate::errno::Errno;
+use crate::mem::space::area::PAGE;
+use crate::mem::space::layout::{END, LOWEST};
+use crate::mem::space::{Protection, round_down, round_up};
 use alloc::vec::Vec;
-use bitflags::bitflags;
 use core::ops::Range;
 use linux_raw_sys::elf::{PF_R, PF_W, PF_X, PT_GNU_STACK, PT_INTERP, PT_LOAD};
-use linux_raw_sys::general::{PATH_MAX, PROT_EXEC, PROT_READ, PROT_WRITE};
-
-bitflags! {
-    /// What a program may do with a mapping, as mmap(2) numbers it.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Protection: u32 {
-        /// Read.
-        const READ = PROT_READ;
-        /// Write.
-        const WRITE = PROT_WRITE;
-        /// Execute.
-        const EXECUTE = PROT_EXEC;
-    }
-}
+use linux_raw_sys::general::PATH_MAX;
 
 /// Where the bytes of a mapping come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +38,7 @@ pub struct Mapping {
 }
 
 impl Mapping {
-    /// The first address behind it. A mapping of a [`Program`] ends below [`USER_END`].
+    /// The first address behind it. A mapping of a [`Program`] ends below [`END`].
     pub fn end(&self) -> u64 {
         self.address.saturating_add(self.length)
     }
@@ -162,11 +150,11 @@ impl Program {
             return Err(Errno::EINVAL);
         }
         let file = entry.file_range().filter(|range| range.end <= file_bytes).ok_or(Errno::ENOEXEC)?;
-        let end = entry.address.checked_add(entry.memory_bytes).filter(|end| *end <= USER_END).ok_or(Errno::EINVAL)?;
+        let end = entry.address.checked_add(entry.memory_bytes).filter(|end| *end <= END).ok_or(Errno::EINVAL)?;
         if entry.memory_bytes == 0 {
             return Ok(());
         }
-        if self.header.kind == Kind::Fixed && entry.address < USER_START {
+        if self.header.kind == Kind::Fixed && entry.address < LOWEST {
             return Err(Errno::EPERM);
         }
         if entry.alignment.is_power_of_two() {
@@ -178,8 +166,8 @@ impl Program {
             // In range: it lies in the segment, whose end was checked.
             self.table_address.get_or_insert(entry.address.saturating_add(table.start - file.start));
         }
-        let start = page_start(entry.address);
-        let end = page_end(end).ok_or(Errno::EINVAL)?;
+        let start = round_down(entry.address);
+        let end = round_up(end).ok_or(Errno::EINVAL)?;
         let protection = protection(entry.flags);
         let mut zero_start = start;
         if entry.file_bytes > 0 {
@@ -188,10 +176,10 @@ impl Program {
                 return Err(Errno::EINVAL);
             }
             let file_end = entry.address.saturating_add(entry.file_bytes);
-            zero_start = page_end(file_end).ok_or(Errno::EINVAL)?;
+            zero_start = round_up(file_end).ok_or(Errno::EINVAL)?;
             // Where memory ends with the file's bytes, what follows them in the page stays as it is in the file.
             let zero_tail = if entry.memory_bytes > entry.file_bytes { zero_start - file_end } else { 0 };
-            let source = Source::File { offset: page_start(entry.offset), zero_tail };
+            let source = Source::File { offset: round_down(entry.offset), zero_tail };
             self.insert(Mapping { address: start, length: zero_start - start, protection, source })?;
         }
         if end > zero_start {
@@ -257,12 +245,12 @@ impl Program {
             return Err(Errno::EINVAL);
         }
         let first = span.start.wrapping_add(bias);
-        let end = first.checked_add(span.end - span.start).filter(|end| *end <= USER_END).ok_or(Errno::ENOMEM)?;
-        if first < USER_START {
+        let end = first.checked_add(span.end - span.start).filter(|end| *end <= END).ok_or(Errno::ENOMEM)?;
+        if first < LOWEST {
             return Err(Errno::ENOMEM);
         }
         let entry = self.header.entry.wrapping_add(bias);
-        if entry >= USER_END {
+        if entry >= END {
             return Err(Errno::EINVAL);
         }
         let mut mappings = Vec::new();
@@ -277,7 +265,7 @@ impl Program {
             entry,
             program_headers: self.table_address.map_or(0, |address| address.wrapping_add(bias)),
             program_header_count: self.header.table_count(),
-            break_start: page_end(self.end.wrapping_add(bias)).ok_or(Errno::ENOMEM)?,
+            break_start: round_up(self.end.wrapping_add(bias)).ok_or(Errno::ENOMEM)?,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What fork(2), vfork(2), clone(2) and clone3(2) are asked to share, checked.
 
 use crate::errno::Errno;
-use crate::exec::USER_END;
+use crate::mem::space::layout::END;
 use crate::signal::Signal;
 use bitflags::bitflags;
 use core::mem::offset_of;
@@ -149,7 +149,7 @@ impl CloneRequest {
         let stack = match (stack, size) {
             (0, 0) => None,
             (0, _) | (_, 0) => return Err(Errno::EINVAL),
-            _ => Some(stack.checked_add(size).filter(|end| *end <= USER_END).ok_or(Errno::EINVAL)?),
+            _ => Some(stack.checked_add(size).filter(|end| *end <= END).ok_or(Errno::EINVAL)?),
         };
         // Numbers of the caller's choice, and control groups, there are not.
         let unsupported = [offset_of!(Layout, set_tid), offset_of!(Layout, set_tid_size)];
@@ -182,7 +182,7 @@ impl CloneRequest {
         let sound = needs(CloneFlags::THREAD, CloneFlags::SIGHAND)
             && needs(CloneFlags::SIGHAND, CloneFlags::VM)
             && !self.flags.contains(CloneFlags::THREAD | CloneFlags::PIDFD);
-        let in_reach = !self.flags.contains(CloneFlags::SETTLS) || self.tls < USER_END;
+        let in_reach = !self.flags.contains(CloneFlags::SETTLS) || self.tls < END;
         if !sound {
             return Err(Errno::EINVAL);
         }

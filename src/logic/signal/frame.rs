@@ -17,7 +17,7 @@ use super::alternate_stack::STACK_BYTES;
 use super::info::INFO_BYTES;
 use super::{ActionFlags, AlternateStack, Call, SignalSet, fpu};
 use crate::errno::Errno;
-use crate::exec::USER_END;
+use crate::mem::space::layout::END;
 use alloc::vec::Vec;
 
 /// Bytes of a frame without floating-point registers.
@@ -161,7 +161,7 @@ pub fn build(call: &Call, interrupted: &Interrupted<'_>) -> Result<Frame, Errno>
     let fpu_address = below(stack, fpu_bytes)? & !63;
     // As if a call had pushed the return address on an aligned stack: System V ABI, 3.2.2.
     let address = below(below(fpu_address, FRAME_BYTES)? & !15, 8)?;
-    let end = fpu_address.checked_add(fpu_bytes as u64).filter(|end| *end <= USER_END).ok_or(Errno::EFAULT)?;
+    let end = fpu_address.checked_add(fpu_bytes as u64).filter(|end| *end <= END).ok_or(Errno::EFAULT)?;
     // A frame that begins on the alternate stack must not run over its lower end.
     let is_on_alternate = switches_to.is_some() || alternate.is_in_use(before.rsp);
     if is_on_alternate && !alternate.contains(address) {

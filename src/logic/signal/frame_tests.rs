@@ -4,7 +4,7 @@ use super::fpu::{LEGACY_BYTES, Saved, inspect, is_whole, make_fit};
 use super::frame::{Exception, FRAME_BYTES, Frame, Interrupted, Registers, build, most_bytes, restore};
 use super::*;
 use crate::errno::Errno;
-use crate::exec::USER_END;
+use crate::mem::space::layout::END as USER_END;
 use proptest::prelude::*;
 
 const HANDLER: u64 = 0x40_1000;

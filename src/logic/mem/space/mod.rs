@@ -178,12 +178,12 @@ impl From<OutOfFrames> for Errno {
 }
 
 /// The address rounded up to a page, if there is such.
-fn round_up(address: u64) -> Option<u64> {
+pub(crate) fn round_up(address: u64) -> Option<u64> {
     address.checked_next_multiple_of(PAGE)
 }
 
 /// The address of the page that has `address`.
-fn round_down(address: u64) -> u64 {
+pub(crate) fn round_down(address: u64) -> u64 {
     address - address % PAGE
 }
 
