@@ -14,6 +14,7 @@ use alloc::boxed::Box;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 pub use logic::mem::space::layout::END;
+pub use logic::signal::frame::Registers;
 use logic::sync::interrupts::InterruptsOff;
 use x86_64::VirtAddr;
 use x86_64::registers::control::{Cr2, Efer, EferFlags};
@@ -70,29 +71,6 @@ pub enum Exit {
     },
     /// An interrupt, which has been seen to.
     Interrupt,
-}
-
-/// The registers that programs know.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Registers {
-    pub rax: u64,
-    pub rbx: u64,
-    pub rcx: u64,
-    pub rdx: u64,
-    pub rsi: u64,
-    pub rdi: u64,
-    pub rbp: u64,
-    pub rsp: u64,
-    pub r8: u64,
-    pub r9: u64,
-    pub r10: u64,
-    pub r11: u64,
-    pub r12: u64,
-    pub r13: u64,
-    pub r14: u64,
-    pub r15: u64,
-    pub rip: u64,
-    pub rflags: u64,
 }
 
 /// A thread of a program, as the processor knows it.
@@ -250,13 +228,15 @@ impl UserContext {
         let TrapFrame {
             r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax, rip, rflags, rsp, ..
         } = self.frame.0;
-        Registers { rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags }
+        let (cs, ss) = (gdt::USER_CODE, gdt::USER_DATA);
+        Registers { rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags, cs, ss }
     }
 
-    /// Sets the registers. Flags that are not the program's to set are ignored.
+    /// Sets the registers. Segments, and flags that are not the program's to set, are ignored.
     pub fn set_registers(&mut self, registers: &Registers) {
-        let Registers { rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags } =
-            *registers;
+        let Registers {
+            rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags, ..
+        } = *registers;
         self.frame.0 = TrapFrame {
             r15,
             r14,

@@ -49,7 +49,7 @@ fn context(page: &ProgramPage) -> UserContext {
         r14: value(14),
         r15: value(15),
         rip: page.address(),
-        rflags: 0,
+        ..Registers::default()
     });
     context
 }
