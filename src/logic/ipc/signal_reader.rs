@@ -5,35 +5,12 @@
 
 use crate::errno::Errno;
 use crate::fs::{File, Readiness};
+use crate::signal::SignalSet;
 use crate::sync::{IrqLock, Rank, WaitQueue};
 use alloc::sync::Arc;
 
 /// Bytes of one `struct signalfd_siginfo`.
 pub const RECORD: usize = 128;
-
-/// A set of signals: signal n is bit n - 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SignalSet(u64);
-
-impl SignalSet {
-    /// SIGKILL and SIGSTOP, which nobody can wait for.
-    const UNCATCHABLE: u64 = 1 << 8 | 1 << 18;
-
-    /// The set of these bits, but for SIGKILL and SIGSTOP.
-    pub const fn from_bits(bits: u64) -> Self {
-        Self(bits & !Self::UNCATCHABLE)
-    }
-
-    /// As bits.
-    pub const fn bits(self) -> u64 {
-        self.0
-    }
-
-    /// Whether `signal` is in it.
-    pub fn contains(self, signal: u32) -> bool {
-        signal.checked_sub(1).and_then(|bit| 1_u64.checked_shl(bit)).is_some_and(|bit| self.0 & bit != 0)
-    }
-}
 
 /// What is told of a signal: the fields of `struct signalfd_siginfo`, of which each kind of signal fills its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,14 +121,14 @@ pub struct SignalReader {
 }
 
 impl SignalReader {
-    /// A file that gives the signals of `wanted`.
+    /// A file that gives the signals of `wanted`, but for SIGKILL and SIGSTOP, which nobody can wait for.
     pub fn new(pending: Arc<dyn Pending>, wanted: SignalSet) -> Arc<Self> {
-        Arc::new(Self { pending, wanted: IrqLock::new(Rank::File, wanted) })
+        Arc::new(Self { pending, wanted: IrqLock::new(Rank::File, wanted.as_mask()) })
     }
 
     /// signalfd(2) of a file that there is: it gives these from now on.
     pub fn set_wanted(&self, wanted: SignalSet) {
-        *self.wanted.lock() = wanted;
+        *self.wanted.lock() = wanted.as_mask();
         self.pending.changes().wake_all();
     }
 }
@@ -190,6 +167,7 @@ impl File for SignalReader {
 mod tests {
     use super::*;
     use crate::ipc::testing::Bell;
+    use crate::signal::Signal;
     use crate::sync::Waiter;
     use std::sync::Mutex;
 
@@ -206,15 +184,20 @@ mod tests {
         }
     }
 
+    fn has(wanted: SignalSet, number: u32) -> bool {
+        let signal = i32::try_from(number).ok().and_then(|number| Signal::from_user(number).ok().flatten());
+        signal.is_some_and(|signal| wanted.contains(signal))
+    }
+
     impl Pending for Signals {
         fn take(&self, wanted: SignalSet) -> Option<SignalRecord> {
             let mut sent = self.sent.lock().unwrap();
-            let place = sent.iter().position(|record| wanted.contains(record.signal))?;
+            let place = sent.iter().position(|record| has(wanted, record.signal))?;
             Some(sent.remove(place))
         }
 
         fn any(&self, wanted: SignalSet) -> bool {
-            self.sent.lock().unwrap().iter().any(|record| wanted.contains(record.signal))
+            self.sent.lock().unwrap().iter().any(|record| has(wanted, record.signal))
         }
 
         fn changes(&self) -> &WaitQueue {
@@ -244,9 +227,18 @@ mod tests {
 
     #[test]
     fn nobody_reads_what_cannot_be_caught() {
+        let signals = Arc::new(Signals::default());
         let all = SignalSet::from_bits(u64::MAX);
-        assert!(all.contains(1) && all.contains(64) && !all.contains(9) && !all.contains(19));
-        assert!(!all.contains(0) && !all.contains(65) && !all.contains(u32::MAX));
+        let reader = SignalReader::new(signals.clone(), all);
+        for again in [false, true] {
+            if again {
+                reader.set_wanted(all);
+            }
+            [9, 1, 19, 64, 0, 65, u32::MAX].into_iter().for_each(|signal| signals.send(signal));
+            let mut bytes = [0; 7 * RECORD];
+            assert_eq!(reader.read(0, &mut bytes), Ok(2 * RECORD));
+            assert_eq!((bytes[0], bytes[RECORD]), (1, 64));
+        }
     }
 
     #[test]
