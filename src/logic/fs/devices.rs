@@ -1,12 +1,11 @@
 //! The devices that need no device: /dev/null, /dev/zero, /dev/full, as null(4) and full(4) describe them.
 
 use super::attributes::{DeviceNumber, Identity};
-use super::file::{File, Readiness};
+use super::file::File;
 use super::page_cache::{MAX_BYTES, PageCache};
 use crate::errno::Errno;
 use crate::mem::backing::{Backing, BackingName, NoPage};
 use crate::mem::page::{Frames, Page};
-use crate::sync::WaitQueue;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 
@@ -29,8 +28,6 @@ pub fn open(number: DeviceNumber, frames: &'static dyn Frames) -> Option<Arc<dyn
         _ => None,
     }
 }
-
-const ALWAYS: Readiness = Readiness::IN.union(Readiness::OUT).union(Readiness::RDNORM).union(Readiness::WRNORM);
 
 /// Takes everything and has nothing.
 struct Null;
@@ -55,14 +52,6 @@ impl File for Null {
     fn end(&self) -> Result<u64, Errno> {
         Ok(0)
     }
-
-    fn poll(&self) -> Readiness {
-        ALWAYS
-    }
-
-    fn changes(&self) -> Option<&WaitQueue> {
-        None
-    }
 }
 
 impl File for Zero {
@@ -77,14 +66,6 @@ impl File for Zero {
 
     fn end(&self) -> Result<u64, Errno> {
         Ok(0)
-    }
-
-    fn poll(&self) -> Readiness {
-        ALWAYS
-    }
-
-    fn changes(&self) -> Option<&WaitQueue> {
-        None
     }
 
     /// Each mapping shows zeros of its own, to be shared with children only: mem(4).
@@ -107,14 +88,6 @@ impl File for Full {
 
     fn end(&self) -> Result<u64, Errno> {
         Ok(0)
-    }
-
-    fn poll(&self) -> Readiness {
-        ALWAYS
-    }
-
-    fn changes(&self) -> Option<&WaitQueue> {
-        None
     }
 }
 

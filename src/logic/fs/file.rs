@@ -40,6 +40,11 @@ bitflags! {
     }
 }
 
+impl Readiness {
+    /// What kinds are ready for that never wait.
+    pub const ALWAYS: Self = Self::IN.union(Self::OUT).union(Self::RDNORM).union(Self::WRNORM);
+}
+
 /// An open file, as its kind has it. Positions and `O_APPEND` are the open description's; who has a position passes it.
 ///
 /// All answers of bytes are counts that may be smaller than what was asked for, and 0 of a read is the end. What a kind can do
@@ -58,11 +63,15 @@ pub trait File: Any + Send + Sync {
     /// [`Errno::EPIPE`] if nobody reads: the layer above sends the signal.
     fn write(&self, position: u64, bytes: &[u8]) -> Result<usize, Errno>;
 
-    /// What it is ready for now.
-    fn poll(&self) -> Readiness;
+    /// What it is ready for now. Kinds that never wait leave this, and [`File::changes`], as they are.
+    fn poll(&self) -> Readiness {
+        Readiness::ALWAYS
+    }
 
     /// Wakes when [`File::poll`] may answer more than before: always the same queue. `None` for kinds that are always ready.
-    fn changes(&self) -> Option<&WaitQueue>;
+    fn changes(&self) -> Option<&WaitQueue> {
+        None
+    }
 
     /// Writes at the end (`O_APPEND`), wherever that is; answers how much and the position after it. Kinds whose content grows do
     /// both at once.

@@ -3,7 +3,7 @@
 use super::attributes::{DeviceNumber, FileKind};
 use super::credentials::Access;
 use super::dentry::Dentry;
-use super::file::{File, Readiness};
+use super::file::File;
 use super::inode::{Anchor, NewInode};
 use super::mount::MountFlags;
 use super::open_file::{OpenFile, StatusFlags};
@@ -11,7 +11,6 @@ use super::place::Place;
 use super::tree;
 use super::walk::{Caller, Wanted};
 use crate::errno::Errno;
-use crate::sync::WaitQueue;
 use alloc::format;
 use alloc::sync::Arc;
 use linux_raw_sys::general;
@@ -210,13 +209,5 @@ impl File for DirectoryFile {
 
     fn write(&self, _position: u64, _bytes: &[u8]) -> Result<usize, Errno> {
         Err(Errno::EBADF)
-    }
-
-    fn poll(&self) -> Readiness {
-        Readiness::IN | Readiness::OUT | Readiness::RDNORM | Readiness::WRNORM
-    }
-
-    fn changes(&self) -> Option<&WaitQueue> {
-        None
     }
 }

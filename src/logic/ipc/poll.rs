@@ -28,8 +28,7 @@ pub const UNASKED: Readiness = Readiness::ERR.union(Readiness::HUP);
 
 /// What `file` is ready for of what is `asked`, and what is told unasked. A kind that never waits is always ready.
 pub fn readiness(file: &dyn File, asked: Readiness) -> Readiness {
-    let always = Readiness::IN | Readiness::OUT | Readiness::RDNORM | Readiness::WRNORM;
-    let ready = if file.changes().is_some() { file.poll() } else { always };
+    let ready = if file.changes().is_some() { file.poll() } else { Readiness::ALWAYS };
     ready & (asked | UNASKED)
 }
 

@@ -3,8 +3,8 @@
 
 use super::Text;
 use crate::errno::Errno;
-use crate::fs::file::{File, Readiness};
-use crate::sync::{IrqLock, Rank, WaitQueue};
+use crate::fs::file::File;
+use crate::sync::{IrqLock, Rank};
 use alloc::string::String;
 use alloc::sync::Arc;
 
@@ -49,13 +49,5 @@ impl File for TextFile {
 
     fn end(&self) -> Result<u64, Errno> {
         Ok(self.text.lock().as_ref().map_or(0, |text| text.len() as u64))
-    }
-
-    fn poll(&self) -> Readiness {
-        Readiness::IN | Readiness::OUT | Readiness::RDNORM | Readiness::WRNORM
-    }
-
-    fn changes(&self) -> Option<&WaitQueue> {
-        None
     }
 }

@@ -4,10 +4,9 @@ use super::TmpInode;
 use crate::errno::Errno;
 use crate::fs::attributes::notes_access;
 use crate::fs::credentials::without_set_id;
-use crate::fs::file::{File, Readiness};
+use crate::fs::file::File;
 use crate::fs::inode::Inode;
 use crate::fs::page_cache::PageCache;
-use crate::sync::WaitQueue;
 use alloc::sync::Arc;
 
 pub(super) struct RegularFile {
@@ -62,13 +61,5 @@ impl File for RegularFile {
 
     fn seek_hole(&self, position: u64) -> Result<u64, Errno> {
         self.cache.seek_hole(position)
-    }
-
-    fn poll(&self) -> Readiness {
-        Readiness::IN | Readiness::OUT | Readiness::RDNORM | Readiness::WRNORM
-    }
-
-    fn changes(&self) -> Option<&WaitQueue> {
-        None
     }
 }
