@@ -75,6 +75,8 @@ pub struct InitialStack {
     pub arguments: Range<u64>,
     /// Where the environment is as strings.
     pub environment: Range<u64>,
+    /// The auxiliary vector: also in memory, where the program may change it.
+    pub auxiliary: Vec<u8>,
 }
 
 /// Bytes that arguments and environment may take, pointers included, on a stack that may grow to `stack_limit` bytes.
@@ -122,10 +124,12 @@ pub fn build<S: AsRef<[u8]>>(top: u64, stack_limit: u64, contents: &Contents<'_,
     writer.word(argument_count as u64);
     writer.pointers(arguments(), argument_start);
     writer.pointers(environment(), environment_start);
+    let vector_start = writer.bytes.len();
     for (kind, value) in vector {
         writer.word(u64::from(kind));
         writer.word(value);
     }
+    let auxiliary = writer.bytes.get(vector_start..).unwrap_or_default().to_vec();
     writer.skip_to(random);
     writer.bytes.extend_from_slice(&contents.random);
     writer.bytes.extend_from_slice(PLATFORM);
@@ -137,6 +141,7 @@ pub fn build<S: AsRef<[u8]>>(top: u64, stack_limit: u64, contents: &Contents<'_,
         bytes: writer.bytes,
         arguments: argument_start..environment_start,
         environment: environment_start..path,
+        auxiliary,
     })
 }
 

@@ -7,6 +7,7 @@ use super::mount::{Mount, MountFlags};
 use super::place::Place;
 use crate::errno::Errno;
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 use linux_raw_sys::general;
@@ -27,10 +28,28 @@ impl Anonymous {
         Self { mount, device, clock, last_number: AtomicU64::new(1) }
     }
 
+    /// A place for a device that was opened before anybody could by its name, which is `path`.
+    pub fn device(&self, path: &str, number: DeviceNumber) -> Place {
+        let inode = self.last_number.fetch_add(1, Ordering::Relaxed) + 1;
+        let identity = Identity { device: self.device, inode };
+        let mut made = AnonymousInode::new(identity, FileKind::CharacterDevice, 0, self.clock.now());
+        made.special = number;
+        Place { mount: self.mount.clone(), dentry: Dentry::root(Arc::new(made), path.as_bytes()) }
+    }
+
     /// A place for one object of `kind`, made by `user`; `label` is what it is, as `pipe` or `socket`.
     pub fn place(&self, label: &str, kind: FileKind, user: u32) -> Place {
+        self.make(kind, user, |inode| format!("{label}:[{inode}]"))
+    }
+
+    /// A place for what has no kind in the sense of stat(2): `anon_inode:[eventpoll]`. It is told as a regular file.
+    pub fn event_place(&self, label: &str, user: u32) -> Place {
+        self.make(FileKind::Regular, user, |_| format!("anon_inode:[{label}]"))
+    }
+
+    fn make(&self, kind: FileKind, user: u32, name: impl FnOnce(u64) -> String) -> Place {
         let inode = self.last_number.fetch_add(1, Ordering::Relaxed) + 1;
-        let name = format!("{label}:[{inode}]");
+        let name = name(inode);
         let made = AnonymousInode::new(Identity { device: self.device, inode }, kind, user, self.clock.now());
         Place { mount: self.mount.clone(), dentry: Dentry::root(Arc::new(made), name.as_bytes()) }
     }
@@ -56,13 +75,14 @@ struct AnonymousInode {
     identity: Identity,
     kind: FileKind,
     user: u32,
+    special: DeviceNumber,
     made: Timestamp,
     anchor: Anchor,
 }
 
 impl AnonymousInode {
     fn new(identity: Identity, kind: FileKind, user: u32, made: Timestamp) -> Self {
-        Self { identity, kind, user, made, anchor: Anchor::new() }
+        Self { identity, kind, user, special: DeviceNumber::default(), made, anchor: Anchor::new() }
     }
 }
 
@@ -83,7 +103,7 @@ impl Inode for AnonymousInode {
             links: 1,
             user: self.user,
             group: 0,
-            special: DeviceNumber::default(),
+            special: self.special,
             size: 0,
             blocks: 0,
             block_bytes: general::PATH_MAX,
@@ -125,9 +145,14 @@ mod tests {
         let other = anonymous.place("pipe", FileKind::Fifo, 1000);
         let name = pipe.path(&tree.root).unwrap().into_proc();
         assert_eq!(name, format!("pipe:[{}]", pipe.inode().identity().inode).into_bytes());
+        let events = anonymous.event_place("eventpoll", 0).path(&tree.root).unwrap().into_proc();
+        assert_eq!(events, b"anon_inode:[eventpoll]");
         assert_ne!(pipe.inode().identity(), other.inode().identity());
         let held = pipe.inode().anchor().unwrap().get_or_set(|| Arc::new(5_u32));
         assert_eq!(pipe.inode().anchor().unwrap().get::<u32>().as_deref(), Some(&5));
+        let console = anonymous.device("/dev/console", DeviceNumber { major: 5, minor: 1 });
+        assert_eq!(console.path(&tree.root).unwrap().into_proc(), b"/dev/console");
+        assert_eq!(console.inode().attributes().unwrap().special.minor, 1);
         drop(held);
         assert_eq!(pipe.inode().anchor().unwrap().get::<u32>(), None);
     }

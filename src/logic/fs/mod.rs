@@ -21,7 +21,7 @@ pub mod dentry;
 pub mod descriptors;
 pub mod devices;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 pub mod file;
 pub mod inode;
 pub mod locks;

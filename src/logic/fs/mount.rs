@@ -8,6 +8,7 @@ use super::inode::FileSystem;
 use super::place::Place;
 use crate::errno::Errno;
 use crate::sync::{IrqLock, Rank};
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -35,6 +36,8 @@ pub struct Mount {
     number: u64,
     file_system: Arc<dyn FileSystem>,
     root: Arc<Dentry>,
+    /// What was mounted, as whoever mounted it called it.
+    source: spin::Once<Box<[u8]>>,
     /// The directory it lies on; none for the first.
     on: Option<Place>,
     /// It was taken away, but somebody still uses it.
@@ -65,6 +68,7 @@ impl Mount {
             number: LAST.fetch_add(1, Ordering::Relaxed) + 1,
             file_system,
             root,
+            source: spin::Once::new(),
             depth: on.as_ref().map_or(0, |on| on.mount.depth + 1),
             on,
             detached: AtomicBool::new(false),
@@ -88,7 +92,9 @@ impl Mount {
     /// # Errors
     /// As [`Mount::add`].
     pub fn bind(on: &Place, shown: &Place, flags: MountFlags) -> Result<Arc<Self>, Errno> {
-        Self::put(on, shown.mount.file_system.clone(), shown.dentry.clone(), flags)
+        let mount = Self::put(on, shown.mount.file_system.clone(), shown.dentry.clone(), flags)?;
+        mount.set_source(shown.mount.source());
+        Ok(mount)
     }
 
     fn put(
@@ -179,6 +185,33 @@ impl Mount {
     /// The file system.
     pub fn file_system(&self) -> &Arc<dyn FileSystem> {
         &self.file_system
+    }
+
+    /// What was mounted, as /proc/mounts tells it: what was said to mount(2), or else the type.
+    pub fn source(&self) -> &[u8] {
+        self.source.get().map_or(self.file_system.type_name().as_bytes(), |source| source)
+    }
+
+    /// Notes what mount(2) was told to mount; the first time counts.
+    pub fn set_source(&self, source: &[u8]) {
+        self.source.call_once(|| source.into());
+    }
+
+    /// The path of what is shown here, within its file system: `/` unless it was bound.
+    pub fn shown_path(&self) -> Vec<u8> {
+        let mut path = Vec::new();
+        let mut at = self.root.clone();
+        // Built from behind, and turned at the end.
+        while let (name, Some(parent)) = at.name_and_parent() {
+            path.extend(name.iter().rev());
+            path.push(b'/');
+            at = parent;
+        }
+        if path.is_empty() {
+            path.push(b'/');
+        }
+        path.reverse();
+        path
     }
 
     /// Its uppermost directory.

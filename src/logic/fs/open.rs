@@ -109,6 +109,7 @@ impl Caller<'_> {
             wanted |= Access::WRITE;
         }
         match attributes.kind {
+            FileKind::Symlink if flags & general::O_DIRECTORY != 0 => return Err(Errno::ENOTDIR),
             FileKind::Symlink => return Err(Errno::ELOOP),
             FileKind::Directory if truncates || wanted.contains(Access::WRITE) => return Err(Errno::EISDIR),
             FileKind::Directory => {}

@@ -197,6 +197,11 @@ impl OpenFile {
         Some(PositionClaim { open: self, value })
     }
 
+    /// Where the position is; a call that has it meanwhile has not moved it yet.
+    pub fn position(&self) -> u64 {
+        self.position.lock().value
+    }
+
     /// Wakes when the position is free.
     pub fn position_free(&self) -> &WaitQueue {
         &self.position_free

@@ -4,6 +4,7 @@
 //! when it is woken.
 
 use crate::errno::Errno;
+use crate::fs::open_file::OpenFile;
 use crate::fs::{File, Readiness};
 use crate::sync::{WaitQueue, Waiter};
 use alloc::sync::Arc;
@@ -20,6 +21,12 @@ pub trait Watched: Send + Sync {
 impl<F: File> Watched for F {
     fn file(&self) -> &dyn File {
         self
+    }
+}
+
+impl Watched for OpenFile {
+    fn file(&self) -> &dyn File {
+        &**OpenFile::file(self)
     }
 }
 

@@ -18,6 +18,20 @@ pub trait Frames: Send + Sync {
     /// [`OutOfFrames`].
     fn allocate_zeroed(&self) -> Result<PhysFrame, OutOfFrames>;
 
+    /// Takes a frame with the content of another one, with one user.
+    ///
+    /// # Errors
+    /// [`OutOfFrames`].
+    fn allocate_copy(&self, original: PhysFrame) -> Result<PhysFrame, OutOfFrames> {
+        let copy = self.allocate_zeroed()?;
+        let mut piece = [0; 256];
+        for offset in (0..PAGE_BYTES).step_by(piece.len()) {
+            self.read(original, offset, &mut piece);
+            self.write(copy, offset, &piece);
+        }
+        Ok(copy)
+    }
+
     /// One user more.
     ///
     /// # Errors
@@ -71,13 +85,7 @@ impl Page {
     /// # Errors
     /// [`OutOfFrames`].
     pub fn copy(&self) -> Result<Self, OutOfFrames> {
-        let copy = Self::zeroed(self.frames)?;
-        let mut piece = [0; 256];
-        for offset in (0..PAGE_BYTES).step_by(piece.len()) {
-            self.read(offset, &mut piece);
-            copy.write(offset, &piece);
-        }
-        Ok(copy)
+        Ok(Self { frame: self.frames.allocate_copy(self.frame)?, frames: self.frames })
     }
 
     /// Gives the frame with its user to a page table, which has no room for more.

@@ -208,6 +208,13 @@ impl Credentials {
         self.groups.file_system == group || self.supplementary.binary_search(&group).is_ok()
     }
 
+    /// Whether the process may look into what another has: its memory, files, environment (ptrace(2), access mode checking).
+    pub fn may_inspect(&self, other: &Self) -> bool {
+        let is_all = |own: u32, of: &Identities| [of.real, of.effective, of.saved] == [own; 3];
+        let is_same = is_all(self.users.file_system, &other.users) && is_all(self.groups.file_system, &other.groups);
+        is_same || self.is_privileged()
+    }
+
     /// execve(2) of a file with this mode, user and group. `honoured` is false on file systems and for processes
     /// (`no_new_privs`) where set-user-ID bits do not count. True if the program gets rights that its caller has not:
     /// `AT_SECURE`.

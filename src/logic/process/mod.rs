@@ -20,6 +20,7 @@ pub mod robust;
 pub mod status;
 pub mod users;
 
+mod describe;
 mod exit;
 mod groups;
 mod pid_table;
@@ -28,6 +29,7 @@ mod tree;
 mod wait;
 
 pub use credentials::{Credentials, Identities};
+pub use describe::Description;
 pub use exit::{Ended, Event};
 pub use groups::Targets;
 pub use limits::{Limit, Limits, Resource};

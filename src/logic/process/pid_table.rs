@@ -56,10 +56,18 @@ impl<T> PidTable<T> {
 
     /// All entries, in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (Pid, &T)> {
-        let places = self.parts.iter().enumerate().flat_map(|(part, entries)| {
+        self.iter_from(0)
+    }
+
+    /// The entries whose numbers are at least `from`, in their order.
+    pub fn iter_from(&self, from: u32) -> impl Iterator<Item = (Pid, &T)> {
+        let from = from as usize;
+        let places = self.parts.iter().enumerate().skip(from / PART).flat_map(|(part, entries)| {
             entries.iter().enumerate().map(move |(place, entry)| (part * PART + place, entry))
         });
-        places.filter_map(|(number, entry)| Some((Pid::new(u32::try_from(number).ok()?)?, entry.as_ref()?)))
+        places
+            .filter(move |(number, _)| *number >= from)
+            .filter_map(|(number, entry)| Some((Pid::new(u32::try_from(number).ok()?)?, entry.as_ref()?)))
     }
 }
 

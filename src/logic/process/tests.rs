@@ -259,3 +259,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn only_who_is_the_same_in_every_way_or_root_looks_into_a_process() {
+    let root = Credentials::root();
+    let user = |number: u32| {
+        let mut credentials = Credentials::root();
+        credentials.set_group(number).unwrap();
+        credentials.set_user(number).unwrap();
+        credentials
+    };
+    assert!(root.may_inspect(&user(5)) && user(5).may_inspect(&user(5)));
+    assert!(!user(5).may_inspect(&user(6)) && !user(5).may_inspect(&root));
+    // A program with set-user-ID that acts as its caller for now is still not its caller's.
+    let mut mixed = Credentials::root();
+    mixed.set_group(5).unwrap();
+    mixed.set_all_users([5, 5, 0]).unwrap();
+    assert!(!user(5).may_inspect(&mixed));
+}

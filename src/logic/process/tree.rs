@@ -93,7 +93,7 @@ pub struct Birth {
 /// All processes and threads. `T` is what the kernel has for each thread.
 pub struct Tree<T> {
     pub(super) numbers: PidTable<Number<T>>,
-    last: u32,
+    pub(super) last: u32,
     limit: u32,
 }
 

@@ -5,7 +5,7 @@
 pub const LEGACY_BYTES: usize = 512;
 
 /// Bytes of the header that follows it in XSAVE's area.
-const HEADER_BYTES: usize = 64;
+pub const HEADER_BYTES: usize = 64;
 
 /// Bytes behind XSAVE's area, which say that it is whole.
 pub const END_BYTES: usize = 4;

@@ -15,6 +15,8 @@ pub enum Rank {
     ProcessTree,
     /// One process.
     Process,
+    /// One thread of a process.
+    Thread,
     /// The map of one address space and its page tables.
     AddressSpace,
     /// Open descriptors.
@@ -39,6 +41,8 @@ pub enum Rank {
     Current,
     /// What is to happen later.
     Timers,
+    /// What programs read of the clock.
+    SharedClock,
     /// Kernel stacks that are kept for the next thread.
     StackPool,
     /// Who uses which of the kernel's virtual addresses.

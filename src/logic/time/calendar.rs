@@ -16,6 +16,14 @@ pub struct UnixTime {
 }
 
 impl UnixTime {
+    /// All of it in nanoseconds; 0 before 1970, and never more than fit.
+    pub const fn nanoseconds_since_1970(self) -> u64 {
+        if self.seconds < 0 {
+            return 0;
+        }
+        self.seconds.unsigned_abs().saturating_mul(super::NANOSECONDS).saturating_add(self.nanoseconds as u64)
+    }
+
     /// A whole second.
     pub const fn from_seconds(seconds: i64) -> Self {
         Self { seconds, nanoseconds: 0 }

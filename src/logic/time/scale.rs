@@ -83,6 +83,16 @@ impl Line {
         self.hertz
     }
 
+    /// How long so many ticks take, in nanoseconds.
+    pub fn nanoseconds_of(&self, ticks: u64) -> u64 {
+        self.to_nanoseconds.convert(ticks)
+    }
+
+    /// What the line is computed with by programs (`asm/vdso.asm`): start, its moment in nanoseconds, multiplier, shift.
+    pub fn words(&self) -> [u64; 4] {
+        [self.start, self.start_ns, self.to_nanoseconds.multiplier, self.to_nanoseconds.shift.into()]
+    }
+
     /// The moment of a reading; of one before the start, the start.
     pub fn instant(&self, reading: u64) -> Instant {
         let since = self.to_nanoseconds.convert(reading.saturating_sub(self.start));

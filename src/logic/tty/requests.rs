@@ -4,11 +4,15 @@ use super::discipline::{ReadPace, Signal, Special, Termios, WindowSize};
 use super::job_control::{Access, Caller, HangUp, JobControl, JobSignal};
 use crate::errno::Errno;
 use crate::fs::UserBytes;
+use crate::fs::attributes::DeviceNumber;
 use crate::sync::IrqLock;
 use linux_raw_sys::{general, ioctl};
 
 /// A terminal, as these requests need it. Nothing is asked with a lock held.
 pub trait TerminalDevice: Send + Sync {
+    /// Its number, which no other terminal has: what /proc/PID/stat tells of a process's terminal.
+    fn device(&self) -> DeviceNumber;
+
     /// The settings.
     fn termios(&self) -> Termios;
 

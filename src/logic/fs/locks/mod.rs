@@ -13,6 +13,7 @@ use crate::errno::Errno;
 use crate::sync::{IrqLock, Rank, WaitQueue};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::ops::Bound;
 pub use range::{END, LockKind, LockRange};
 
 /// Whose a lock is.
@@ -209,6 +210,24 @@ impl FileLocks {
         if ranges.is_some() || whole.is_some() {
             self.changes(file).wake_all();
         }
+    }
+
+    /// Gives up all that `owner` has on any file: when a process ends.
+    pub fn release_all(&self, owner: LockOwner) {
+        let mut from = None;
+        // File by file, so that interrupts are not off for long.
+        while let Some(file) = self.file_of(owner, from) {
+            self.release(file, owner);
+            from = Some(file);
+        }
+    }
+
+    /// The first file after `from` on which `owner` has something.
+    fn file_of(&self, owner: LockOwner, from: Option<Identity>) -> Option<Identity> {
+        let table = self.table.lock();
+        let start = from.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut files = table.files.range((start, Bound::Unbounded));
+        files.find(|(_, locks)| locks.records.contains_key(&owner)).map(|(file, _)| *file)
     }
 }
 

@@ -127,3 +127,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_process_that_ends_gives_up_what_it_has_on_all_files() {
+    let locks = FileLocks::new();
+    let files = [1, 2, 3].map(|inode| Identity { inode, ..FILE });
+    for file in files {
+        assert_eq!(locks.set_range(file, A, range(0, 9), Some(LockKind::Shared)), Ok(()));
+        assert_eq!(locks.set_range(file, B, range(20, 29), Some(LockKind::Exclusive)), Ok(()));
+    }
+    locks.release_all(A);
+    for file in files {
+        assert_eq!(locks.set_range(file, B, range(0, 9), Some(LockKind::Exclusive)), Ok(()));
+        assert_eq!(locks.set_range(file, A, range(20, 29), Some(LockKind::Shared)), Err(Errno::EAGAIN));
+    }
+    assert_eq!(locks.table.lock().ranges, 6);
+}

@@ -5,8 +5,11 @@
 //! occasion; their numbers, which the makers give, tell which are the same.
 
 mod file;
+mod output;
 #[cfg(test)]
 mod tests;
+
+pub use output::Output;
 
 use super::attributes::{AttributeChange, Attributes, Clock, DeviceNumber, FileKind, Identity, Statistics};
 use super::file::File;
@@ -14,7 +17,6 @@ use super::inode::{Entry, FIRST_COOKIE, FileSystem, Inode, LinkTarget};
 use super::name::Name;
 use crate::errno::Errno;
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -88,7 +90,7 @@ pub trait Text: Send + Sync {
     ///
     /// # Errors
     /// [`Errno::ESRCH`] if what it was about is gone; what reading is to answer.
-    fn text(&self, text: &mut String) -> Result<(), Errno>;
+    fn text(&self, text: &mut Output) -> Result<(), Errno>;
 
     /// Takes what somebody wrote.
     ///
@@ -158,19 +160,19 @@ pub struct TextFrom<Make> {
     make: Make,
 }
 
-impl<Make: Fn(&mut String) -> Result<(), Errno> + Send + Sync + 'static> TextFrom<Make> {
+impl<Make: Fn(&mut Output) -> Result<(), Errno> + Send + Sync + 'static> TextFrom<Make> {
     /// A file with the text that `make` adds.
     pub fn node(information: Information, make: Make) -> Node {
         Node::Text(Arc::new(Self { information, make }))
     }
 }
 
-impl<Make: Fn(&mut String) -> Result<(), Errno> + Send + Sync> Text for TextFrom<Make> {
+impl<Make: Fn(&mut Output) -> Result<(), Errno> + Send + Sync> Text for TextFrom<Make> {
     fn information(&self) -> Information {
         self.information
     }
 
-    fn text(&self, text: &mut String) -> Result<(), Errno> {
+    fn text(&self, text: &mut Output) -> Result<(), Errno> {
         (self.make)(text)
     }
 }

@@ -7,6 +7,7 @@ use crate::fs::mount::{Mount, MountFlags};
 use crate::fs::place::Place;
 use crate::fs::walk::Wanted;
 use linux_raw_sys::general::{O_RDWR, O_TRUNC, O_WRONLY, PROC_SUPER_MAGIC};
+use std::fmt::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -43,9 +44,8 @@ impl Link for Leading {
 }
 
 fn process(number: u64, place: Place) -> Node {
-    let name = TextFrom::node(Information::of_root(number * 100 + 1, 0o444), move |text: &mut String| {
-        text.push_str(&format!("process {number}\n"));
-        Ok(())
+    let name = TextFrom::node(Information::of_root(number * 100 + 1, 0o444), move |text: &mut Output| {
+        Ok(writeln!(text, "process {number}")?)
     });
     let entries = vec![("comm", name), ("exe", Node::Link(Arc::new(Leading(number * 100 + 2, place))))];
     Node::Directory(Listing::new(Information::of_root(number * 100, 0o555), entries))
@@ -90,9 +90,8 @@ impl Text for Setting {
         Information::of_root(9, 0o644)
     }
 
-    fn text(&self, text: &mut String) -> Result<(), Errno> {
-        text.push_str(&self.0.lock().unwrap());
-        Ok(())
+    fn text(&self, text: &mut Output) -> Result<(), Errno> {
+        text.push(self.0.lock().unwrap().as_bytes())
     }
 
     fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
@@ -106,12 +105,11 @@ fn a_text_is_whole_however_it_is_read_and_what_is_written_arrives() {
     let tree = Tree::new();
     let count = Arc::new(AtomicU64::new(0));
     let counted = count.clone();
-    let counter = TextFrom::node(Information::of_root(2, 0o444), move |text: &mut String| {
+    let counter = TextFrom::node(Information::of_root(2, 0o444), move |text: &mut Output| {
         let number = counted.fetch_add(1, Ordering::Relaxed);
-        text.push_str(&format!("{number}{number}{number}"));
-        Ok(())
+        Ok(write!(text, "{number}{number}{number}")?)
     });
-    let gone = TextFrom::node(Information::of_root(3, 0o444), |_: &mut String| Err(Errno::ESRCH));
+    let gone = TextFrom::node(Information::of_root(3, 0o444), |_: &mut Output| Err(Errno::ESRCH));
     let setting = Arc::new(Mutex::new("old".to_owned()));
     let entries =
         vec![("counter", counter), ("gone", gone), ("setting", Node::Text(Arc::new(Setting(setting.clone()))))];

@@ -112,6 +112,11 @@ impl Item {
         self.target.upgrade()
     }
 
+    /// Whether the open description has gone.
+    pub(super) fn is_closed(&self) -> bool {
+        self.target.strong_count() == 0
+    }
+
     /// The next wake-up of `file`, its own, is told.
     pub(super) fn arm(&self, file: &dyn File) {
         if let Some(queue) = file.changes() {

@@ -64,6 +64,8 @@ struct State {
     items: Vec<Arc<Item>>,
     /// Items that something happened to. There is always room for those that are not in it, so that a wake-up needs no memory.
     ready: VecDeque<Arc<Item>>,
+    /// How many items there may be before those whose files were closed are looked for.
+    sweep_at: usize,
     /// Epolls among the items, and epolls that this is an item of.
     children: Vec<Weak<Epoll>>,
     parents: Vec<Weak<Epoll>>,
@@ -104,7 +106,13 @@ impl Epoll {
             me: me.clone(),
             state: IrqLock::new(
                 Rank::File,
-                State { items: Vec::new(), ready: VecDeque::new(), children: Vec::new(), parents: Vec::new() },
+                State {
+                    items: Vec::new(),
+                    ready: VecDeque::new(),
+                    sweep_at: LEAST_SWEEP,
+                    children: Vec::new(),
+                    parents: Vec::new(),
+                },
             ),
             waiters: WaitQueue::new(),
             changed: WaitQueue::new(),
@@ -124,6 +132,7 @@ impl Epoll {
         if setting.is_exclusive() && (nested.is_some() || setting.has_more_than_exclusive_may()) {
             return Err(Errno::EINVAL);
         }
+        self.sweep();
         let item = Item::new(self.me.clone(), descriptor, target, setting);
         match nested {
             Some(inner) => self.nest(inner, &item)?,
@@ -265,6 +274,30 @@ impl Epoll {
         }
     }
 
+    /// Takes the items off whose files were closed, each time that the list has doubled: nobody comes across those otherwise to
+    /// which nothing happens any more, and servers close connections without a word to their epoll.
+    fn sweep(&self) {
+        // Dropped after the lock.
+        let mut closed = Vec::new();
+        let mut state = self.state.lock();
+        if state.items.len() < state.sweep_at {
+            return;
+        }
+        let count = state.items.iter().filter(|item| item.is_closed()).count();
+        if closed.try_reserve_exact(count).is_err() {
+            return;
+        }
+        // One that is closed only now stays for the next time.
+        closed.extend(state.items.iter().filter(|item| item.is_closed()).take(count).cloned());
+        for item in &closed {
+            item.leave();
+            item.set_listed(false);
+        }
+        state.items.retain(|item| item.is_member());
+        state.ready.retain(|item| item.is_member());
+        state.sweep_at = state.items.len().saturating_mul(2).max(LEAST_SWEEP);
+    }
+
     /// The first of the ready list, and how often it has been woken.
     fn first_ready(&self) -> Option<(Arc<Item>, u32)> {
         let state = self.state.lock();
@@ -327,6 +360,9 @@ impl Drop for Epoll {
         }
     }
 }
+
+/// So few items are not worth a search.
+const LEAST_SWEEP: usize = 64;
 
 /// Bits that say how, not what.
 const HOW: u32 = general::EPOLLET | general::EPOLLONESHOT | general::EPOLLWAKEUP | general::EPOLLEXCLUSIVE;

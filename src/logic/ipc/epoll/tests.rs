@@ -137,6 +137,20 @@ fn a_file_that_is_closed_is_watched_no_more() {
 }
 
 #[test]
+fn closed_files_that_nothing_happens_to_are_forgotten_all_the_same() {
+    let epoll = Epoll::new();
+    let kept = pipe_watched(&epoll, EPOLLIN);
+    for _ in 0..1000 {
+        // Closed without a word to the epoll.
+        let (reader, _writer) = pipe_watched(&epoll, EPOLLOUT);
+        drop(reader);
+    }
+    assert!(epoll.watched() <= 64, "{}", epoll.watched());
+    kept.1.write(0, b"x").unwrap();
+    assert_eq!(wait(&epoll, 9).len(), 1);
+}
+
+#[test]
 fn nothing_is_left_in_the_queues_of_files() {
     let epoll = Epoll::new();
     let (reader, _writer) = pipe_watched(&epoll, EPOLLIN);

@@ -56,6 +56,8 @@ pub struct Pipe {
     either: WaitQueue,
     /// Who opens a FIFO waits here for somebody at the other side.
     opened: WaitQueue,
+    /// Whether it is a FIFO's.
+    is_fifo: bool,
 }
 
 struct State {
@@ -97,6 +99,10 @@ impl State {
 impl Pipe {
     /// A pipe without ends, for a FIFO.
     pub fn new() -> Arc<Self> {
+        Self::of_kind(true)
+    }
+
+    fn of_kind(is_fifo: bool) -> Arc<Self> {
         Arc::new(Self {
             state: IrqLock::new(
                 Rank::File,
@@ -111,21 +117,23 @@ impl Pipe {
             writable: WaitQueue::new(),
             either: WaitQueue::new(),
             opened: WaitQueue::new(),
+            is_fifo,
         })
     }
 
     /// pipe(2): the end to read, and the end to write.
     pub fn pair() -> (Arc<End>, Arc<End>) {
-        let pipe = Self::new();
+        let pipe = Self::of_kind(false);
         (pipe.enter(Access::Read), pipe.enter(Access::Write))
     }
 
     /// Opens a FIFO. Unless `nonblocking`, who opens it waits on [`Pipe::opened`] until the end [has met](End::has_met) another.
+    /// What pipe(2) made is opened through /proc/PID/fd, where nobody waits.
     ///
     /// # Errors
     /// [`Errno::ENXIO`] for a writer that does not wait if nobody reads.
     pub fn open(self: &Arc<Self>, access: Access, nonblocking: bool) -> Result<Arc<End>, Errno> {
-        if access == Access::Write && nonblocking && self.state.lock().readers.open == 0 {
+        if self.is_fifo && access == Access::Write && nonblocking && self.state.lock().readers.open == 0 {
             return Err(Errno::ENXIO);
         }
         Ok(self.enter(access))
@@ -147,7 +155,7 @@ impl Pipe {
                 state.writers.enter();
             }
             // Whoever is there now has been met; of those gone, nothing is left to tell.
-            Met { at_once: access == Access::Both || others.open > 0, before: others.ever }
+            Met { at_once: !self.is_fifo || access == Access::Both || others.open > 0, before: others.ever }
         };
         self.opened.wake_all();
         Arc::new(End { pipe: self.clone(), access, met })

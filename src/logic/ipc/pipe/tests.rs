@@ -152,6 +152,21 @@ fn a_pipe_tells_how_many_bytes_wait() {
     assert_eq!(reader.control(ioctl::TCGETS, 0, &mut memory), Err(Errno::ENOTTY));
 }
 
+#[test]
+fn who_opens_an_unnamed_pipe_again_waits_for_nobody() {
+    let (reader, writer) = Pipe::pair();
+    writer.write(0, b"left").unwrap();
+    drop(writer);
+    let again = reader.pipe().open(Access::Read, false).unwrap();
+    assert!(again.has_met());
+    assert_eq!(read(&again, 10), Ok(b"left".to_vec()));
+    drop((reader, again));
+    let (reader, writer) = Pipe::pair();
+    let pipe = reader.pipe().clone();
+    drop((reader, writer));
+    assert!(pipe.open(Access::Write, true).is_ok());
+}
+
 proptest! {
     #[test]
     fn what_goes_in_comes_out_whatever_the_sizes(

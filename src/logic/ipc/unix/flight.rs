@@ -11,6 +11,7 @@
 
 use super::{Message, Socket};
 use crate::errno::Errno;
+use crate::fs::open_file::OpenFile;
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -20,6 +21,13 @@ use core::any::Any;
 pub trait Passed: Any + Send + Sync {
     /// The socket that it opened, if it is one of these.
     fn socket(&self) -> Option<&Socket>;
+}
+
+impl Passed for OpenFile {
+    fn socket(&self) -> Option<&Socket> {
+        let file: &dyn Any = &**self.file();
+        file.downcast_ref()
+    }
 }
 
 /// What a message passes on.

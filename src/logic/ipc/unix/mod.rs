@@ -19,6 +19,7 @@ mod tests;
 mod transfer;
 
 pub use address::Address;
+pub use connection::Ending;
 pub use flight::{MOST_IN_FLIGHT, MOST_PER_MESSAGE, Passed, Rights};
 pub use message::Credentials;
 pub use transfer::{Received, Receiving};
@@ -181,6 +182,9 @@ struct State {
     error: Option<Errno>,
     wants_credentials: bool,
     receive_limit: usize,
+    /// How long a call waits to receive, and to send; 0 is for ever.
+    receive_patience_ns: u64,
+    send_patience_ns: u64,
     /// Connections to be accepted, and how many there may be.
     pending: VecDeque<Arc<Socket>>,
     backlog: usize,
@@ -223,6 +227,8 @@ impl Socket {
                     error: None,
                     wants_credentials: false,
                     receive_limit: options::USUAL_BUFFER,
+                    receive_patience_ns: 0,
+                    send_patience_ns: 0,
                     pending: VecDeque::new(),
                     backlog: 0,
                     is_embryo: false,

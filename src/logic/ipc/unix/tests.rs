@@ -111,7 +111,7 @@ fn packets_keep_their_bounds_and_their_rest_is_lost() {
             send(&one, bytes).unwrap();
         }
         let mut bytes = [0; 2];
-        let peeked = other.receive(&mut bytes, Receiving { peek: true }).unwrap();
+        let peeked = other.receive(&mut bytes, Receiving { peek: true, whole: false }).unwrap();
         assert_eq!((peeked.copied, peeked.length, &bytes), (2, 3, b"ab"));
         let received = other.receive(&mut bytes, Receiving::default()).unwrap();
         assert_eq!((received.copied, received.length), (2, 3));
@@ -324,7 +324,7 @@ fn open_files_go_along_and_end_what_is_read_at_once() {
     pass(&one, b"1", vec![counted(5, &count), counted(6, &count)]).unwrap();
     send(&one, b"more").unwrap();
     let mut bytes = [0; 20];
-    let peeked = other.receive(&mut bytes, Receiving { peek: true }).unwrap();
+    let peeked = other.receive(&mut bytes, Receiving { peek: true, whole: false }).unwrap();
     assert_eq!((peeked.copied, peeked.rights.len()), (5, 2));
     drop(peeked);
     let received = other.receive(&mut bytes, Receiving::default()).unwrap();
@@ -468,6 +468,34 @@ fn options_are_those_of_the_system_calls() {
 }
 
 #[test]
+fn a_message_that_is_wanted_whole_stays_if_the_buffer_is_too_small() {
+    let (one, other) = Socket::pair(&Domain::new(), Kind::Datagram, ME);
+    send(&one, b"four").unwrap();
+    let whole = Receiving { whole: true, ..Receiving::default() };
+    assert_eq!(other.receive(&mut [0; 3], whole).err(), Some(Errno::EMSGSIZE));
+    assert_eq!(other.next_length(), 4);
+    assert_eq!(other.receive(&mut [0; 4], whole).unwrap().copied, 4);
+    assert_eq!(other.next_length(), 0);
+}
+
+#[test]
+fn the_time_that_a_call_waits_can_be_set() {
+    let socket = Socket::new(&Domain::new(), Kind::Datagram, ME);
+    let time = |seconds: i64, microseconds: i64| [seconds.to_ne_bytes(), microseconds.to_ne_bytes()].concat();
+    assert_eq!((socket.receive_patience_ns(), socket.send_patience_ns()), (None, None));
+    socket.set_option(net::SO_RCVTIMEO_OLD, &time(2, 5), false).unwrap();
+    socket.set_option(net::SO_SNDTIMEO_NEW, &time(-1, 0), false).unwrap();
+    assert_eq!((socket.receive_patience_ns(), socket.send_patience_ns()), (Some(2_000_005_000), Some(1)));
+    assert_eq!(socket.option(net::SO_RCVTIMEO_NEW).unwrap().as_slice(), time(2, 5));
+    for (value, error) in [(time(0, 1_000_000), Errno::EDOM), (time(0, -1), Errno::EDOM), (vec![0; 15], Errno::EINVAL)]
+    {
+        assert_eq!(socket.set_option(net::SO_SNDTIMEO_OLD, &value, false), Err(error));
+    }
+    socket.set_option(net::SO_RCVTIMEO_OLD, &time(0, 0), false).unwrap();
+    assert_eq!(socket.receive_patience_ns(), None);
+}
+
+#[test]
 fn what_waits_can_be_counted() {
     let (one, other) = Socket::pair(&Domain::new(), Kind::Stream, ME);
     send(&one, &[0; 5000]).unwrap();
@@ -547,7 +575,7 @@ proptest! {
                 }
             } else {
                 let mut bytes = vec![0; size];
-                match other.receive(&mut bytes, Receiving { peek: step == 2 }) {
+                match other.receive(&mut bytes, Receiving { peek: step == 2, whole: false }) {
                     Ok(received) => {
                         let expected: Vec<_> = model.iter().take(received.copied).cloned().collect();
                         let text: Vec<u8> = expected.iter().map(|(byte, _)| *byte).collect();

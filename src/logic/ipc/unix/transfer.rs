@@ -12,6 +12,9 @@ use alloc::sync::{Arc, Weak};
 pub struct Receiving {
     /// `MSG_PEEK`: what is received stays.
     pub peek: bool,
+    /// A message that is longer than the buffer stays, too, and is told by [`Errno::EMSGSIZE`]: the caller has room for it, but
+    /// did not know.
+    pub whole: bool,
 }
 
 /// What was received.
@@ -222,6 +225,11 @@ impl Socket {
         Ok(())
     }
 
+    /// Bytes of the message that comes next; 0 if there is none. Another may take it meanwhile.
+    pub fn next_length(&self) -> usize {
+        self.state.lock().inbox.front().map_or(0, |message| message.rest().len())
+    }
+
     /// recv(2) and its kin.
     ///
     /// # Errors
@@ -247,6 +255,10 @@ impl Socket {
             }
             if locked.state.inbox.is_empty() {
                 return locked.state.nothing_there();
+            }
+            let length = locked.state.inbox.front().map_or(0, |message| message.rest().len());
+            if how.whole && length > bytes.len() {
+                return Err(Errno::EMSGSIZE);
             }
             let (taken, rights) = if how.peek { (None, locked.copy_rights(0)?) } else { (locked.pop(), Rights::new()) };
             let wants_credentials = locked.state.wants_credentials;

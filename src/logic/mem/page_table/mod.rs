@@ -48,6 +48,11 @@ pub trait TableMemory {
     /// Reads entry `index` (below 512) of a table.
     fn read(&self, table: PhysFrame, index: usize) -> PageTableEntry;
 
+    /// The first entry of a table that is in use, of those from `first` to `last` (below 512).
+    fn first_used(&self, table: PhysFrame, first: usize, last: usize) -> Option<usize> {
+        (first..=last).find(|index| !self.read(table, *index).is_unused())
+    }
+
     /// Writes entry `index` (below 512) of a table.
     fn write(&mut self, table: PhysFrame, index: usize, entry: PageTableEntry);
 

@@ -5,7 +5,7 @@
 //! processor that goes on with the address of an absent page before it faults (L1TF) finds no memory.
 
 use super::{
-    ENTRIES, OutOfFrames, PageTableEntry, PageTableFlags, ROOT, TableMemory, Tables, child_of, index_at, parts,
+    ENTRIES, OutOfFrames, PageTableEntry, PageTableFlags, ROOT, TableMemory, Tables, child_of, index_at, shift,
     table_entry,
 };
 use core::ops::Range;
@@ -77,6 +77,16 @@ pub enum Edit {
     Clear,
 }
 
+/// What an edit has left of a table.
+enum Left {
+    /// It is empty.
+    Nothing,
+    /// Less than there was.
+    Less,
+    /// All.
+    All,
+}
+
 impl Tables {
     /// The page at an address of the lower half.
     pub fn page(&self, memory: &impl TableMemory, address: u64) -> Option<ProgramPage> {
@@ -129,7 +139,7 @@ impl Tables {
         if range.is_empty() { Ok(()) } else { self.edit_table(memory, self.root, ROOT, range, &mut edit).1 }
     }
 
-    /// Edits below one table; answers also whether anything was cleared.
+    /// Edits below one table.
     fn edit_table<M: TableMemory, E>(
         &self,
         memory: &mut M,
@@ -137,35 +147,50 @@ impl Tables {
         level: u8,
         range: Range<u64>,
         edit: &mut impl FnMut(&mut M, u64, ProgramPage) -> Result<Edit, E>,
-    ) -> (bool, Result<(), E>) {
-        let mut has_cleared = false;
-        for (index, part) in parts(level, range) {
+    ) -> (Left, Result<(), E>) {
+        let is_whole = range.end - range.start == (ENTRIES as u64) << shift(level);
+        let (mut has_cleared, mut has_kept) = (false, false);
+        let mut rest = range;
+        let mut done = Ok(());
+        while done.is_ok()
+            && let Some((index, part)) = next_part(memory, table, level, &mut rest)
+        {
             let entry = memory.read(table, index);
-            let done = if level == BOTTOM {
-                let Some(page) = ProgramPage::read(&entry) else { continue };
-                edit(memory, part.start, page).map(|edit| match edit {
-                    Edit::Keep => (),
-                    Edit::Replace(page) => memory.write(table, index, page.entry(self.no_execute)),
-                    Edit::Clear => {
-                        memory.write(table, index, PageTableEntry::new());
-                        has_cleared = true;
-                    }
-                })
-            } else {
+            let mut is_kept = true;
+            if level > BOTTOM {
                 let Some(child) = child_of(&entry) else { continue };
-                let (below, done) = self.edit_table(memory, child, level - 1, part, edit);
-                if below && (0..ENTRIES).all(|index| memory.read(child, index).is_unused()) {
+                let (left, done_below) = self.edit_table(memory, child, level - 1, part, edit);
+                done = done_below;
+                let is_empty = match left {
+                    Left::Nothing => true,
+                    Left::Less => memory.first_used(child, 0, ENTRIES - 1).is_none(),
+                    Left::All => false,
+                };
+                if is_empty {
                     memory.write(table, index, PageTableEntry::new());
                     memory.free(child);
-                    has_cleared = true;
+                    is_kept = false;
                 }
-                done
-            };
-            if done.is_err() {
-                return (has_cleared, done);
+            } else if let Some(page) = ProgramPage::read(&entry) {
+                match edit(memory, part.start, page) {
+                    Ok(Edit::Keep) => (),
+                    Ok(Edit::Replace(page)) => memory.write(table, index, page.entry(self.no_execute)),
+                    Ok(Edit::Clear) => {
+                        memory.write(table, index, PageTableEntry::new());
+                        is_kept = false;
+                    }
+                    Err(error) => done = Err(error),
+                }
             }
+            has_kept |= is_kept;
+            has_cleared |= !is_kept;
         }
-        (has_cleared, Ok(()))
+        let left = match (has_cleared, has_kept) {
+            (true, false) if is_whole && done.is_ok() => Left::Nothing,
+            (true, _) => Left::Less,
+            (false, _) => Left::All,
+        };
+        (left, done)
     }
 
     /// New tables from the lowest level up to `level`, with one page in them. Nothing points to them before that has worked.
@@ -191,6 +216,25 @@ impl Tables {
         memory.write(table, index_at(level, address), entry);
         Ok(table)
     }
+}
+
+/// The first entry of a table that is in use and stands for a part of the range `rest`, with that part: what comes after it is left.
+fn next_part(
+    memory: &impl TableMemory,
+    table: PhysFrame,
+    level: u8,
+    rest: &mut Range<u64>,
+) -> Option<(usize, Range<u64>)> {
+    if rest.is_empty() {
+        return None;
+    }
+    let (first, last) = (index_at(level, rest.start), index_at(level, rest.end - 1));
+    let index = memory.first_used(table, first, last)?;
+    // All that one table stands for differs in its indexes only.
+    let entry = (rest.start >> shift(level)) + (index - first) as u64;
+    let part = rest.start.max(entry << shift(level))..rest.end.min((entry + 1) << shift(level));
+    rest.start = part.end;
+    Some((index, part))
 }
 
 #[cfg(test)]

@@ -53,6 +53,10 @@ impl<M: TableMemory> TableMemory for Editor<'_, '_, M> {
         self.memory.read(table, index)
     }
 
+    fn first_used(&self, table: PhysFrame, first: usize, last: usize) -> Option<usize> {
+        self.memory.first_used(table, first, last)
+    }
+
     fn write(&mut self, table: PhysFrame, index: usize, entry: PageTableEntry) {
         self.memory.write(table, index, entry);
     }

@@ -4,18 +4,22 @@
 //! with the line discipline between them. The layer above finds the terminal of a number in [`PseudoTerminals`], and gives
 //! sessions to terminals ([`requests`](super::requests)).
 
+mod file_system;
 mod numbers;
 mod sides;
 #[cfg(test)]
 mod tests;
 
+pub use file_system::{MULTIPLEXER, SLAVES, TerminalFileSystem};
 pub use numbers::PseudoTerminals;
 pub use sides::{Master, Slave};
 
+use self::file_system::Entry;
 use super::discipline::{Discipline, InputFlags, ReadPace, Signal, Sink, Special, Termios, WindowSize};
 use super::job_control::JobControl;
 use super::requests::{SignalSink, TerminalDevice, flow_character};
 use crate::errno::Errno;
+use crate::fs::attributes::DeviceNumber;
 use crate::ipc::ByteQueue;
 use crate::sync::{IrqLock, Rank, WaitQueue};
 use alloc::sync::{Arc, Weak};
@@ -37,6 +41,8 @@ const EXPANSION: usize = 8;
 /// What both sides of a pseudo-terminal share.
 pub struct Pty {
     number: u32,
+    /// What /dev/pts tells of it.
+    entry: Entry,
     numbers: Weak<PseudoTerminals>,
     signals: Arc<dyn SignalSink>,
     state: IrqLock<State>,
@@ -129,7 +135,7 @@ impl Sink for Output<'_> {
 }
 
 impl Pty {
-    fn new(number: u32, numbers: Weak<PseudoTerminals>, signals: Arc<dyn SignalSink>) -> Self {
+    fn new(number: u32, entry: Entry, numbers: Weak<PseudoTerminals>, signals: Arc<dyn SignalSink>) -> Self {
         let state = State {
             discipline: Discipline::new(Termios::cooked()),
             output: ByteQueue::new(),
@@ -142,6 +148,7 @@ impl Pty {
         };
         Self {
             number,
+            entry,
             numbers,
             signals,
             state: IrqLock::new(Rank::File, state),
@@ -242,6 +249,10 @@ impl Drop for Pty {
 }
 
 impl TerminalDevice for Pty {
+    fn device(&self) -> DeviceNumber {
+        DeviceNumber { major: SLAVES, minor: self.number }
+    }
+
     fn termios(&self) -> Termios {
         *self.state.lock().discipline.termios()
     }

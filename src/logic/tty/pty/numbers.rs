@@ -1,7 +1,10 @@
 //! Which pseudo-terminals there are: /dev/ptmx and /dev/pts.
 
+use super::file_system::Entry;
 use super::{Master, Pty};
 use crate::errno::Errno;
+use crate::fs::attributes::Timestamp;
+use crate::fs::credentials::Ownership;
 use crate::sync::{IrqLock, Rank};
 use crate::tty::requests::SignalSink;
 use alloc::sync::{Arc, Weak};
@@ -24,14 +27,14 @@ impl PseudoTerminals {
         Arc::new_cyclic(|me| Self { me: me.clone(), signals, terminals: IrqLock::new(Rank::File, Vec::new()) })
     }
 
-    /// Opens /dev/ptmx: a new terminal, with the lowest free number, and locked.
+    /// Opens /dev/ptmx: a new terminal, with the lowest free number, and locked. Its entry in /dev/pts is `owner`'s.
     ///
     /// # Errors
     /// [`Errno::ENOSPC`] if there are too many; [`Errno::ENOMEM`].
-    pub fn open(&self) -> Result<Arc<Master>, Errno> {
+    pub fn open(&self, owner: Ownership, now: Timestamp) -> Result<Arc<Master>, Errno> {
         let place = self.take_number()?;
         let number = u32::try_from(place).map_err(|_| Errno::ENOSPC)?;
-        let pty = Arc::new(Pty::new(number, self.me.clone(), self.signals.clone()));
+        let pty = Arc::new(Pty::new(number, Entry::new(owner, now), self.me.clone(), self.signals.clone()));
         if let Some(slot) = self.terminals.lock().get_mut(place) {
             *slot = Some(Arc::downgrade(&pty));
         }

@@ -1,6 +1,8 @@
 //! Pseudo-terminals by the rules of pty(7) and ioctl_tty(2).
 
 use super::*;
+use crate::fs::attributes::Timestamp;
+use crate::fs::credentials::Ownership;
 use crate::fs::{File, Readiness};
 use crate::ipc::testing::{Bell, Memory};
 use crate::sync::Waiter;
@@ -38,10 +40,14 @@ struct Setup {
 fn set_up() -> Setup {
     let notes = Arc::new(Notes::default());
     let all = PseudoTerminals::new(notes.clone());
-    let master = all.open().unwrap();
+    let master = open(&all).unwrap();
     unlock(&master);
     let slave = master.pty().open_slave().unwrap();
     Setup { notes, all, master, slave }
+}
+
+fn open(all: &PseudoTerminals) -> Result<Arc<Master>, Errno> {
+    all.open(Ownership { user: 0, group: 0, permissions: 0o600 }, Timestamp::default())
 }
 
 fn unlock(master: &Master) {
@@ -99,14 +105,14 @@ fn what_is_typed_is_echoed_and_read_by_lines() {
 #[test]
 fn terminals_have_the_lowest_free_numbers_and_are_found_by_them() {
     let Setup { all, master, slave, .. } = set_up();
-    let second = all.open().unwrap();
+    let second = open(&all).unwrap();
     assert_eq!((master.pty().number(), second.pty().number()), (0, 1));
     assert_eq!((all.next(0), all.next(1), all.next(2)), (Some(0), Some(1), None));
     drop(master);
     assert!(all.find(0).is_none() && all.next(0) == Some(1));
-    assert_eq!(all.open().unwrap().pty().number(), 2, "the slave is still open");
+    assert_eq!(open(&all).unwrap().pty().number(), 2, "the slave is still open");
     drop(slave);
-    assert_eq!(all.open().unwrap().pty().number(), 0);
+    assert_eq!(open(&all).unwrap().pty().number(), 0);
     let mut memory = Memory::new(4);
     second.control(ioctl::TIOCGPTN, 0, &mut memory).unwrap();
     assert_eq!(memory.0, [1, 0, 0, 0]);
@@ -115,14 +121,14 @@ fn terminals_have_the_lowest_free_numbers_and_are_found_by_them() {
 #[test]
 fn there_are_only_so_many() {
     let Setup { all, .. } = set_up();
-    let masters: Vec<_> = std::iter::from_fn(|| all.open().ok()).collect();
-    assert_eq!((masters.len(), all.open().err()), (4096, Some(Errno::ENOSPC)));
+    let masters: Vec<_> = std::iter::from_fn(|| open(&all).ok()).collect();
+    assert_eq!((masters.len(), open(&all).err()), (4096, Some(Errno::ENOSPC)));
 }
 
 #[test]
 fn a_slave_is_opened_when_it_is_unlocked() {
     let Setup { all, .. } = set_up();
-    let master = all.open().unwrap();
+    let master = open(&all).unwrap();
     let mut memory = Memory::new(4);
     master.control(ioctl::TIOCGPTLCK, 0, &mut memory).unwrap();
     assert_eq!((memory.0[0], master.pty().open_slave().err()), (1, Some(Errno::EIO)));
@@ -163,7 +169,7 @@ fn the_master_reads_what_is_left_and_then_that_nobody_is_there() {
     let again = master.pty().open_slave().unwrap();
     assert_eq!((read(&*master, 9), master.poll().contains(Readiness::HUP)), (Err(Errno::EAGAIN), false));
     drop(again);
-    let fresh = all.open().unwrap();
+    let fresh = open(&all).unwrap();
     assert_eq!(read(&*fresh, 9), Err(Errno::EAGAIN), "nobody has come yet");
 }
 
