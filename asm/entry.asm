@@ -167,7 +167,7 @@ started:
 build_page_tables:
     push edi
     push esi
-    ; Direct map, shared by the identity map for as long as that lives: 2 MiB pages, the first 2 MiB in 4 KiB pages.
+    ; Direct map, shared by the identity map for as long as that lives: 2 MiB pages, the first 4 MiB in 4 KiB pages.
     mov edi, PHYSICAL(pd_low)
     mov eax, PRESENT | WRITABLE | LARGE_PAGE
     mov edx, [PHYSICAL(nx_high)]
@@ -178,11 +178,15 @@ build_page_tables:
     add eax, 2 << 20
     add edi, 8
     loop .large
-    mov dword [PHYSICAL(pd_low)], PHYSICAL(pt_low) + (PRESENT | WRITABLE)
-    mov dword [PHYSICAL(pd_low) + 4], 0
+    mov edi, PHYSICAL(pd_low)
+    mov [edi + 4], ecx              ; 0: tables must not forbid execution
+    mov [edi + 12], ecx
+    mov eax, PHYSICAL(pt_low) + (PRESENT | WRITABLE)
+    mov ecx, LOW_TABLES
+    call link_tables
     mov edi, PHYSICAL(pt_low)
     xor eax, eax
-    mov ecx, 2 << 20
+    mov ecx, LOW_TABLES << 21
     mov ebx, PRESENT | WRITABLE
     call map_range
     mov eax, PHYSICAL(__text_start) ; the kernel's code and constants are not writable here either
@@ -329,11 +333,12 @@ no_gates:
     dq 0
 
 section .bss.init nobits alloc noexec write align=4096
+LOW_TABLES   equ 2                  ; 4 MiB: linker.ld asserts that code and constants end before
 IMAGE_TABLES equ 4                  ; 8 MiB from physical 0: linker.ld asserts that the image ends before
 pml4:        resb 4096
 pdpt_low:    resb 4096
 pd_low:      resb 4 * 4096
-pt_low:      resb 4096
+pt_low:      resb LOW_TABLES * 4096
 pdpt_image:  resb 4096
 pd_image:    resb 4096
 pt_image:    resb IMAGE_TABLES * 4096

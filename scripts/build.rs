@@ -1,4 +1,5 @@
-//! Cargo's build script: assembles `asm/` with NASM and links it into the kernel; does nothing for host builds.
+//! Cargo's build script: assembles `asm/` with NASM and links it into the kernel, but for the vDSO, which `src/proc/vdso.rs` includes;
+//! does nothing for host builds.
 
 use std::env;
 use std::fs;
@@ -34,9 +35,10 @@ fn main() {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     let output = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     fs::write(output.join("messages.inc.asm"), messages()).expect("OUT_DIR is writable");
+    assemble(&root, &output, "vdso", "bin", &output.join("vdso.so"));
     for name in OBJECTS {
         let object = output.join(format!("{name}.o"));
-        assemble(&root, &output, name, &object);
+        assemble(&root, &output, name, "elf64", &object);
         println!("cargo::rustc-link-arg-bin=kernel={}", object.display());
     }
     println!("cargo::rustc-link-arg-bin=kernel=-T{}", root.join("linker.ld").display());
@@ -44,11 +46,11 @@ fn main() {
     println!("cargo::rustc-link-arg-bin=kernel=-zmax-page-size=4096");
 }
 
-fn assemble(root: &Path, output: &Path, name: &str, object: &Path) {
+fn assemble(root: &Path, output: &Path, name: &str, format: &str, object: &Path) {
     let source = format!("asm/{name}.asm");
     let status = Command::new("nasm")
         .current_dir(root)
-        .args(["-f", "elf64", "-Werror"])
+        .args(["-f", format, "-Werror"])
         .args(["-i", "asm"])
         .arg("-i")
         .arg(output)

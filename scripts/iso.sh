@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Makes os.iso, which boots through GRUB as a CD and as a USB stick, from BIOS and (if GRUB's EFI modules are there) UEFI.
-#   scripts/iso.sh [kernel argument ...]        OUTPUT=file makes another file than os.iso
+#   scripts/iso.sh [kernel argument ...]        OUTPUT=file makes another file than os.iso; INITRAMFS=file takes that
 set -euo pipefail
 output=${OUTPUT:+$(realpath -m "$OUTPUT")}
+initramfs=${INITRAMFS:+$(realpath -m "$INITRAMFS")}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 output=${output:-os.iso}
 umask 022
@@ -21,7 +22,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/root/boot/grub" "$work/bin" "$work/tmp"
 install -m 644 build/kernel.elf "$work/root/boot/kernel.elf"
-install -m 644 build/initramfs.cpio "$work/root/boot/initramfs.cpio"
+install -m 644 "${initramfs:-build/initramfs.cpio}" "$work/root/boot/initramfs.cpio"
 (cd build && md5sum kernel.elf) >"$work/root/boot/kernel.md5"
 sed "s|@ARGUMENTS@|$arguments|" grub/grub.cfg >"$work/root/boot/grub/grub.cfg"
 find "$work/root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +

@@ -39,4 +39,4 @@ build_kernel() {
 build_kernel kernel kernel release
 [[ " $* " != *" selftest "* ]] || build_kernel selftest kernel,selftest release
 [[ " $* " != *" debug "* ]] || build_kernel debug kernel debug-kernel
-build/image cpio user/root build/initramfs.cpio
+scripts/root.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Takes the picture that README shows, docs/prompt.png: the prompt after some commands.
+# Takes the picture that README shows, docs/prompt.png: the shell after some commands.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

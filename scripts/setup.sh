@@ -59,6 +59,7 @@ add_missing() { # kind, wanted name
     }
 }
 add_missing target x86_64-unknown-none
+add_missing target x86_64-unknown-linux-musl
 if [[ $level = test ]]; then
     add_missing component rustfmt
     add_missing component clippy

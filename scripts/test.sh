@@ -14,7 +14,7 @@ scripts/setup.sh test
 echo "test: formatting"
 cargo fmt --check
 echo "test: shell scripts"
-shellcheck scripts/*.sh .ci/run
+shellcheck scripts/*.sh tests/programs/all.sh .ci/run
 echo "test: lints"
 cargo clippy --quiet --locked --all-targets -- -D warnings
 cargo kernel-clippy --quiet --locked -- -D warnings
@@ -23,6 +23,8 @@ echo "test: images"
 scripts/iso.sh
 scripts/raw.sh
 scripts/kernel.sh selftest debug
+scripts/monitor.sh
+scripts/programs.sh
 echo "test: reproducibility"
 scripts/reproduce.sh
 scripts/fuzz.sh boot_info 10

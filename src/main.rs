@@ -22,6 +22,7 @@ mod provoke;
 #[cfg(feature = "selftest")]
 mod selftest;
 mod show;
+mod syscall;
 
 use core::fmt::Write;
 use drivers::console;
@@ -108,8 +109,27 @@ fn main_thread(info: &'static BootInfo) {
     finish::as_asked(info);
     #[cfg(feature = "selftest")]
     selftest::as_asked(info);
-    // There is no user space yet to go on with.
+    run_programs(info);
     monitor::open();
+}
+
+/// Starts init and waits until it has ended, which it does not if all is well.
+fn run_programs(info: &BootInfo) {
+    if let Some(what) = info.command_line.value("syscall.trace") {
+        syscall::trace(what);
+    }
+    proc::files::set_system_calls(syscall::show);
+    // If it is damaged, that has been told.
+    let Ok(archive) = boot::initramfs(info) else { return };
+    let memory_mib = info.memory.usable_bytes() >> 20;
+    let wanted = info.command_line.value("init");
+    if wanted == Some("none") {
+        return;
+    }
+    match proc::process::start_first(archive, wanted, memory_mib, syscall::run) {
+        Ok(()) => proc::process::wait_for_end(),
+        Err(error) => log::warn!("no init: {error:?}"),
+    }
 }
 
 /// Has a thread draw what the console leaves undrawn while much is written. Without it, all is drawn at once.
@@ -132,6 +152,7 @@ fn draw_what_is_left() {
 fn input_thread(info: &BootInfo) {
     let mut input = drivers::input::Input::start(info, proc::sleep);
     loop {
+        proc::random::note();
         input.service();
         proc::wait_until(input.work(), input.deadline(), || input.has_work());
     }

@@ -8,8 +8,9 @@
 //! tried again. The layer above sleeps.
 
 use crate::drivers::{console, input};
+use crate::hw::cpu;
 use arrayvec::ArrayVec;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use logic::sync::{IrqLock, Rank, WaitQueue};
 use logic::tty::discipline::{Discipline, ReadOutcome, ReadPace, Signal, Sink, Termios, WindowSize};
 
@@ -21,6 +22,14 @@ static MONITOR: Tty = Tty::new();
 /// Until there is a program, what is typed is for the monitor.
 static MONITOR_HAS_CONSOLE: AtomicBool = AtomicBool::new(true);
 static SIGNALS: IrqLock<Option<fn(Signal)>> = IrqLock::new(Rank::File, None);
+
+/// The time-stamp counter when somebody first waited for what is typed, 0 before.
+static FIRST_WAIT: AtomicU64 = AtomicU64::new(0);
+
+/// When the first prompt was there, by the time-stamp counter; 0 if none has been.
+pub fn first_wait_tsc() -> u64 {
+    FIRST_WAIT.load(Ordering::Relaxed)
+}
 
 /// The programs' terminal.
 pub fn console() -> &'static Tty {
@@ -143,6 +152,10 @@ impl Tty {
     /// What can be done now.
     pub fn poll(&self) -> Readiness {
         let discipline = self.discipline.lock();
+        if !discipline.is_readable() && FIRST_WAIT.load(Ordering::Relaxed) == 0 {
+            // Another processor may have been first, which is no failure.
+            let _ = FIRST_WAIT.compare_exchange(0, cpu::tsc(), Ordering::Relaxed, Ordering::Relaxed);
+        }
         Readiness { readable: discipline.is_readable(), writable: discipline.is_writable() && !self.waits() }
     }
 
@@ -177,6 +190,12 @@ impl Tty {
     pub fn flush_input(&self) {
         self.discipline.lock().flush_input();
         self.look_for_waiting_input();
+    }
+
+    /// Stops or starts output, as ^S and ^Q do.
+    pub fn stop_output(&self, stop: bool) {
+        self.discipline.lock().stop_output(stop);
+        self.changed.wake_all();
     }
 
     /// Rows and columns.

@@ -6,7 +6,7 @@
 //! clock, under a floor that all processors share.
 
 use super::reference::{Reading, Reference};
-use super::{cpu, hpet, percpu, pit, pmtimer, rtc};
+use super::{cpu, hpet, percpu, pit, pmtimer, rtc, shared_clock};
 use arrayvec::ArrayVec;
 use core::arch::x86_64::__cpuid;
 use core::fmt;
@@ -33,6 +33,9 @@ const CONFIRMING_PPM: u32 = 50;
 
 /// A correction begins this part of a second later: by then every processor knows of it.
 const BEND_AFTER: u64 = 100;
+
+/// In the place of a line that there is not: one that begins after all readings.
+const NO_LINE: [u64; 4] = [u64::MAX, 0, 0, 0];
 
 /// How often the fallback must be asked at least. The ACPI timer's 24 bits wrap after 4.7 s.
 const FALLBACK_INTERVAL: Duration = Duration::from_secs(1);
@@ -135,6 +138,19 @@ pub fn tsc_frequency() -> Option<TscFrequency> {
     TscFrequency::from_hertz(line.hertz()).filter(|_| IS_MEASURED.load(Ordering::Relaxed))
 }
 
+/// What programs need to tell the time by themselves; `None` if they cannot.
+pub(super) fn shared() -> Option<shared_clock::Content> {
+    let first = LINE.get().filter(|_| FALLBACK.get().is_none() && !SHARES_FLOOR.load(Ordering::SeqCst))?;
+    let start = WALL_AT_ENTRY.get().copied().unwrap_or_default();
+    let later = REFINED.get().map_or(NO_LINE, Line::words);
+    Some(shared_clock::Content { day_start_ns: start.nanoseconds_since_1970(), first: first.words(), later })
+}
+
+/// How long the time-stamp counter takes for so many ticks, in nanoseconds.
+pub fn nanoseconds_of(ticks: u64) -> u64 {
+    REFINED.get().or_else(|| LINE.get()).map_or(0, |line| line.nanoseconds_of(ticks))
+}
+
 /// What the time-stamp counter will be at `instant`. `None` if the clock does not run by a counter that may be relied on so far
 /// ahead: one that the processor calls invariant.
 pub fn tsc_at(instant: Instant) -> Option<u64> {
@@ -174,7 +190,7 @@ pub fn judge_cpu(number: usize, exchanges: &[Exchange]) -> Option<Skew> {
         (_, Some(skew)) => log::warn!("clock: TSC of processor {number} is {skew}"),
         (_, None) => log::warn!("clock: TSC of processor {number} cannot be compared"),
     }
-    SHARES_FLOOR.store(true, Ordering::SeqCst);
+    share_floor();
     if judge_skew(skew, hertz) == Together::FarApart {
         fall_back();
     }
@@ -194,6 +210,13 @@ pub fn trust_again() {
         core::hint::spin_loop();
     }
     SHARES_FLOOR.store(false, Ordering::SeqCst);
+    shared_clock::update();
+}
+
+/// From now on no processor is told an earlier time than any other was. Programs have to ask the kernel then.
+fn share_floor() {
+    SHARES_FLOOR.store(true, Ordering::SeqCst);
+    shared_clock::update();
 }
 
 /// SDM volume 3 section 18.17.1: the counter runs at one rate in all states.
@@ -300,7 +323,7 @@ fn fall_back() {
         log::warn!("clock: the TSC is unreliable, and nothing can take its place");
         return;
     };
-    SHARES_FLOOR.store(true, Ordering::SeqCst);
+    share_floor();
     // A timer's interrupt that came meanwhile and wanted the same would wait for ever.
     let interrupts = InterruptsOff::new();
     FALLBACK.call_once(|| {
@@ -370,7 +393,7 @@ impl Watch {
             // The floor comes a stretch before the fallback, so that all processors have it by then.
             Verdict::Drifts => {
                 self.is_suspect = true;
-                SHARES_FLOOR.store(true, Ordering::SeqCst);
+                share_floor();
             }
             Verdict::Refine(hertz) if !self.is_refined => self.refine(hertz),
             // A stretch that was itself disturbed confirms little.
@@ -386,6 +409,7 @@ impl Watch {
         let bend = cpu::tsc().saturating_add(self.hertz / BEND_AFTER);
         if let Some(line) = LINE.get().and_then(|line| line.bent(bend, hertz)) {
             REFINED.call_once(|| line);
+            shared_clock::update();
             self.hertz = hertz;
         }
         self.is_refined = true;

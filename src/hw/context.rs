@@ -3,12 +3,15 @@
 //! Each processor runs one context at a time. A context that runs can be neither switched to nor dropped: both are checked, so
 //! that switching is safe to use. What a context's code holds across a switch it holds until it is switched to again.
 
+use super::space::Root;
 use super::stacks::KernelStack;
-use super::{percpu, user};
+use super::{percpu, space, user};
 use alloc::sync::Arc;
 use core::mem::offset_of;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use logic::sync::interrupts::InterruptsOff;
+use logic::sync::{IrqLock, Rank};
 use x86_64::VirtAddr;
 use x86_64::instructions::interrupts;
 
@@ -19,6 +22,10 @@ pub struct Context {
     stack: Option<KernelStack>,
     /// The addresses of the stack.
     bounds: Range<VirtAddr>,
+    /// The program's address space, if it has one.
+    root: IrqLock<Option<Arc<Root>>>,
+    /// That root's number (`space`).
+    root_number: AtomicU64,
 }
 
 /// What `asm/switch.asm` reads and writes.
@@ -60,6 +67,8 @@ impl Context {
             saved: Saved { rsp: AtomicU64::new(place.as_u64()), running: AtomicU32::new(0) },
             bounds: stack.bottom()..stack.top(),
             stack: Some(stack),
+            root: IrqLock::new(Rank::File, None),
+            root_number: AtomicU64::new(0),
         }
     }
 
@@ -70,6 +79,8 @@ impl Context {
             saved: Saved { rsp: AtomicU64::new(0), running: AtomicU32::new(1) },
             stack: None,
             bounds: VirtAddr::new(stack.start)..VirtAddr::new(stack.end),
+            root: IrqLock::new(Rank::File, None),
+            root_number: AtomicU64::new(0),
         }
     }
 
@@ -116,6 +127,10 @@ pub fn switch_to<T: AsRef<Context>>(next: Arc<T>) {
     cpu.set_context(context);
     cpu.set_stack(context.bounds.start, context.bounds.end);
     user::leave(cpu);
+    let root_number = context.root_number.load(Ordering::Relaxed);
+    if root_number != 0 {
+        space::load(root_number);
+    }
     let to = &raw const context.saved;
     // Were this the last reference, dropping the context would panic, since it counts as running.
     drop(next);
@@ -124,6 +139,22 @@ pub fn switch_to<T: AsRef<Context>>(next: Arc<T>) {
     // SAFETY: `to` was left by `switch_stacks` or made by `new`, no other processor runs it, and it is not dropped while it
     // counts as running.
     unsafe { switch_stacks(from, to) };
+}
+
+/// What this processor runs goes on with the address space of `root`, or with none; it gives up the one before.
+pub fn set_root(root: Option<Arc<Root>>) {
+    let previous = {
+        let _here = InterruptsOff::new();
+        let context = percpu::current().context();
+        // SAFETY: null, or what runs here: it is not dropped before it has been left.
+        let context = unsafe { context.as_ref() }.expect("the processor has a context");
+        let number = root.as_ref().map_or(0, |root| root.address());
+        context.root_number.store(number, Ordering::Relaxed);
+        let previous = core::mem::replace(&mut *context.root.lock(), root);
+        space::load(number);
+        previous
+    };
+    drop(previous);
 }
 
 impl Drop for Context {

@@ -116,3 +116,8 @@ pub fn protections() -> impl Iterator<Item = &'static str> {
     .into_iter()
     .filter_map(|(on, name)| on.then_some(name))
 }
+
+/// What programs find as `AT_HWCAP`: EDX of CPUID leaf 1.
+pub fn hardware_capabilities() -> u64 {
+    core::arch::x86_64::__cpuid(1).edx.into()
+}

@@ -20,7 +20,7 @@ const MXCSR: u32 = 0x1f80;
 /// The x87 control word at first: all exceptions masked, 64 bits of precision.
 const CONTROL_WORD: u16 = 0x37f;
 /// The bits of MXCSR that every processor with SSE2 has.
-const MXCSR_BITS: u32 = 0xffff;
+pub(super) const MXCSR_BITS: u32 = 0xffff;
 
 /// Components of the state that XSAVE saves (XCR0); 0 where there is only FXSAVE.
 static COMPONENTS: AtomicU64 = AtomicU64::new(0);
@@ -58,6 +58,16 @@ pub(super) fn init_this_cpu() {
     }
 }
 
+/// The components that XSAVE saves; 0 where there is only FXSAVE.
+pub(super) fn components_in_use() -> u64 {
+    COMPONENTS.load(Ordering::Relaxed)
+}
+
+/// Bytes of a saved state.
+pub(super) fn area_bytes() -> usize {
+    BYTES.load(Ordering::Relaxed) as usize
+}
+
 /// What of the processor's XSAVE components programs get: all whose place in the standard form [`MOST_BYTES`] has room for.
 fn components() -> XCr0Flags {
     let mut components = XCr0Flags::X87 | XCr0Flags::SSE;
@@ -83,7 +93,7 @@ impl FpuState {
         state
     }
 
-    fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.bytes.fill(0);
         self.bytes[..2].copy_from_slice(&CONTROL_WORD.to_le_bytes());
         self.bytes[MXCSR_AT..MXCSR_AT + 4].copy_from_slice(&MXCSR.to_le_bytes());

@@ -16,6 +16,9 @@ use x86_64::structures::paging::PhysFrame;
 /// Bytes in a frame.
 pub const FRAME_BYTES: u64 = 4096;
 
+/// Free frames that programs leave to the kernel, so that it has memory to go on with when theirs has run out.
+const KERNEL_FRAMES: u64 = 512;
+
 static COUNTS: RefCounts = RefCounts::new();
 static FRAMES: IrqLock<FrameAllocator> = IrqLock::new(Rank::FrameAllocator, FrameAllocator::new());
 
@@ -48,7 +51,7 @@ pub(super) fn init(info: &BootInfo) {
 /// [`OutOfFrames`] if there is no such block, whoever's cache is searched.
 pub fn allocate(order: u8, zone: Zone) -> Result<PhysFrame, OutOfFrames> {
     if order == 0 && zone == Zone::Normal {
-        return allocate_one();
+        return allocate_one(0);
     }
     let first = FRAMES.lock().allocate(order, zone, &mut DirectMap);
     first.or_else(|_| {
@@ -57,23 +60,34 @@ pub fn allocate(order: u8, zone: Zone) -> Result<PhysFrame, OutOfFrames> {
     })
 }
 
-/// Takes one frame, by way of this processor's cache.
-fn allocate_one() -> Result<PhysFrame, OutOfFrames> {
+/// Takes one frame for what a program decides the amount of; its contents are what they were.
+///
+/// # Errors
+/// [`OutOfFrames`] if there are not more than the kernel needs.
+pub(super) fn allocate_for_program() -> Result<PhysFrame, OutOfFrames> {
+    allocate_one(KERNEL_FRAMES)
+}
+
+/// Takes one frame, by way of this processor's cache, unless no more than `least` would be left, not counting what processors keep.
+fn allocate_one(least: u64) -> Result<PhysFrame, OutOfFrames> {
     {
         let mut cache = percpu::current().frames.lock();
         if let Some(frame) = cache.take(&COUNTS) {
             return Ok(frame);
         }
         let mut frames = FRAMES.lock();
-        cache
-            .refill(&COUNTS, || frames.allocate(0, Zone::Normal, &mut DirectMap).ok())
-            .expect("the allocator gives its own frames");
+        if frames.free_frames() > least {
+            cache
+                .refill(&COUNTS, || frames.allocate(0, Zone::Normal, &mut DirectMap).ok())
+                .expect("the allocator gives its own frames");
+        }
         if let Some(frame) = cache.take(&COUNTS) {
             return Ok(frame);
         }
     }
     drain_caches();
-    FRAMES.lock().allocate(0, Zone::Normal, &mut DirectMap)
+    let mut frames = FRAMES.lock();
+    if frames.free_frames() > least { frames.allocate(0, Zone::Normal, &mut DirectMap) } else { Err(OutOfFrames) }
 }
 
 /// Takes one frame, zeroed.
@@ -141,6 +155,11 @@ pub fn drain_caches() {
 pub fn free_frames() -> u64 {
     let kept: usize = percpu::all().map(|cpu| cpu.frames.lock().len()).sum();
     FRAMES.lock().free_frames() + kept as u64
+}
+
+/// Free memory that programs may have, in frames.
+pub fn free_for_programs() -> u64 {
+    free_frames().saturating_sub(KERNEL_FRAMES)
 }
 
 /// The allocator in numbers; frames that processors keep count as taken.

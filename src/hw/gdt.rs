@@ -7,7 +7,7 @@ use core::cell::UnsafeCell;
 use x86_64::VirtAddr;
 use x86_64::instructions::segmentation::{CS, DS, ES, SS, Segment};
 use x86_64::instructions::tables::load_tss;
-use x86_64::structures::gdt::{Descriptor, GlobalDescriptorTable};
+use x86_64::structures::gdt::{Descriptor, DescriptorFlags, GlobalDescriptorTable};
 use x86_64::structures::tss::TaskStateSegment;
 
 /// The selectors of programs' code and data (`asm/frame.inc.asm` has them too).
@@ -16,6 +16,9 @@ pub const USER_CODE: u16 = 0x20 | 3;
 pub const USER_DATA: u16 = 0x18 | 3;
 /// The selector of the kernel's code; its data's is the next.
 pub const KERNEL_CODE: u16 = 0x08;
+
+/// The selector of a segment whose limit is the processor's number, for `LSL` (`asm/vdso.asm` has it too).
+const NUMBER: u16 = 0x38 | 3;
 
 /// Which entry of the interrupt stack table double faults, NMIs, machine checks and debug exceptions use, in this order from here.
 pub const DOUBLE_FAULT_STACK: u16 = 0;
@@ -46,12 +49,12 @@ impl Segments {
         Self { task: UnsafeCell::new(TaskStateSegment::new()), table: UnsafeCell::new(GlobalDescriptorTable::new()) }
     }
 
-    /// Builds and loads the tables.
+    /// Builds and loads the tables of processor `number`.
     ///
     /// # Safety
     /// Called once for these tables, by the processor that they are for; `tops` are the upper ends of stacks that
     /// nothing else uses.
-    pub unsafe fn load(&'static self, tops: [VirtAddr; EXCEPTION_STACKS]) {
+    pub unsafe fn load(&'static self, number: usize, tops: [VirtAddr; EXCEPTION_STACKS]) {
         // SAFETY: as the caller promises.
         unsafe { self.set_exception_stacks(tops) };
         // SAFETY: nothing else has a reference to the table: this is called once.
@@ -66,6 +69,8 @@ impl Segments {
         );
         // SAFETY: the task state lives as long as the table.
         let task = table.append(unsafe { Descriptor::tss_segment_unchecked(self.task.get()) });
+        let number = table.append(Descriptor::UserSegment(number_segment(number)));
+        assert!(number.0 == NUMBER, "segments are in their order");
         // SAFETY: the table lives for ever, being `'static`, and is not changed any more.
         unsafe { table.load_unsafe() };
         // SAFETY: `code` is a 64-bit code segment of the table just loaded, which lives for ever.
@@ -112,4 +117,11 @@ impl Segments {
         // SAFETY: the pointer is to a field of the structure that this processor alone uses.
         unsafe { stacks.write_unaligned(all) };
     }
+}
+
+/// Data that programs can read, from 0 to its limit, which is a processor's number (SDM volume 3, section 3.4.5).
+fn number_segment(number: usize) -> u64 {
+    let flags = DescriptorFlags::USER_SEGMENT | DescriptorFlags::PRESENT | DescriptorFlags::DPL_RING_3;
+    // The numbers of processors have fewer bits than the lower part of a limit.
+    (flags | DescriptorFlags::ACCESSED).bits() | number as u64 & DescriptorFlags::LIMIT_0_15.bits()
 }

@@ -53,7 +53,7 @@ static INSTALLED: AtomicBool = AtomicBool::new(false);
 
 /// Page tables where the direct map shows them.
 #[derive(Default)]
-struct Live {
+pub(super) struct Live {
     /// Tables that are no longer linked. Processors may still remember them, so they are freed after the next flush.
     unlinked: ArrayVec<PhysFrame, UNLINKED>,
 }
@@ -69,6 +69,12 @@ impl TableMemory for Live {
     fn read(&self, table: PhysFrame, index: usize) -> PageTableEntry {
         // SAFETY: the entry lies in a frame that holds a table, which only the holder of the lock changes.
         unsafe { Self::entry(table, index).read_volatile() }
+    }
+
+    fn first_used(&self, table: PhysFrame, first: usize, last: usize) -> Option<usize> {
+        let start = Self::entry(table, 0).cast::<u64>().cast_const();
+        // SAFETY: as for `read`, for each entry; 0 is an unused one.
+        (first..=last.min(0x1ff)).find(|index| unsafe { start.wrapping_add(*index).read_volatile() } != 0)
     }
 
     fn write(&mut self, table: PhysFrame, index: usize, entry: PageTableEntry) {
@@ -153,7 +159,18 @@ fn build(tables: &Tables, info: &BootInfo) -> Result<(), MapError> {
 
 /// Loads the final tables on this processor.
 pub(super) fn enter() {
-    let root = PhysFrame::containing_address(PhysAddr::new(ROOT.load(Ordering::Acquire)));
+    load_root(0);
+}
+
+/// The kernel's own tables.
+pub(super) fn kernel_tables() -> Tables {
+    in_space(|tables| *tables)
+}
+
+/// Loads the tables of the root at `address`, which have the kernel's half; 0 is the kernel's own.
+pub(super) fn load_root(address: u64) {
+    let address = if address == 0 { ROOT.load(Ordering::Acquire) } else { address };
+    let root = PhysFrame::containing_address(PhysAddr::new(address));
     // SAFETY: the tables map the kernel's code, data and stacks where they are now.
     unsafe { Cr3::write(root, Cr3Flags::empty()) };
 }

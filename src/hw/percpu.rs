@@ -56,6 +56,8 @@ pub struct PerCpu {
     pub(super) fatal: AtomicPtr<TrapFrame>,
     /// What its hardware reported by a machine check.
     pub(super) machine_check: Once<Report>,
+    /// The physical address of the root of page tables that it has, or is just loading; 0 is the kernel's own (`space`).
+    pub(super) root: AtomicU64,
     /// What of a program's is in the processor's own registers.
     pub(super) loaded: user::Loaded,
     segments: Segments,
@@ -91,6 +93,7 @@ impl PerCpu {
             context: AtomicPtr::new(ptr::null_mut()),
             fatal: AtomicPtr::new(ptr::null_mut()),
             machine_check: Once::new(),
+            root: AtomicU64::new(0),
             loaded: user::Loaded::new(),
             segments: Segments::new(),
         }

@@ -51,7 +51,7 @@ pub fn boot_cpu() {
     percpu::publish(this);
     this.set_stack(VirtAddr::from_ptr(&raw const __boot_stack_bottom), VirtAddr::from_ptr(&raw const __boot_stack_top));
     // SAFETY: the check above lets this happen once, on the processor that boots; the stacks are used for nothing else.
-    unsafe { this.segments().load(EARLY_STACKS.each_ref().map(Stack::top)) };
+    unsafe { this.segments().load(this.number(), EARLY_STACKS.each_ref().map(Stack::top)) };
     trap::load();
     cpu::protect();
     user::init_this_cpu();
@@ -127,7 +127,7 @@ pub(super) fn further_cpu(this: &'static PerCpu, stack: Range<VirtAddr>, excepti
     }
     this.set_stack(stack.start, stack.end);
     // SAFETY: the structure and the stacks were made for this processor, which comes here once.
-    unsafe { this.segments().load(exceptions) };
+    unsafe { this.segments().load(this.number(), exceptions) };
     trap::load();
     cpu::protect();
     user::init_this_cpu();

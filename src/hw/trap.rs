@@ -67,6 +67,13 @@ pub fn after_interrupts(hook: fn()) {
     AFTER_INTERRUPT.call_once(|| hook);
 }
 
+/// Does what is due after an interrupt, which may be a switch to another thread. Interrupts are off.
+pub(super) fn finish_interrupt() {
+    if let Some(hook) = AFTER_INTERRUPT.get() {
+        hook();
+    }
+}
+
 /// Has `hook` asked about each NMI whether it was meant for it; if not, the hardware reports a fault. Only the first counts.
 pub(super) fn on_nmi(hook: fn() -> bool) {
     NMI_HOOK.call_once(|| hook);
@@ -117,9 +124,7 @@ extern "C" fn trap(frame: &mut TrapFrame) {
         vector @ FIRST_INTERRUPT.. => {
             // Vectors have eight bits.
             irq::dispatch(vector as u8);
-            if let Some(hook) = AFTER_INTERRUPT.get() {
-                hook();
-            }
+            finish_interrupt();
         }
         NMI if NMI_HOOK.get().is_some_and(|hook| hook()) => {}
         vector => match fixup::landing(frame.rip).filter(|_| is_of_the_instruction(vector)) {

@@ -8,7 +8,7 @@
 //! processor, or the thread is left for another: then the unit's state is saved, because the thread may go on elsewhere.
 
 use super::fpu::{self, FpuState};
-use super::trap::TrapFrame;
+use super::trap::{self, TrapFrame};
 use super::{gdt, irq, percpu};
 use alloc::boxed::Box;
 use core::ptr;
@@ -48,6 +48,11 @@ const FIXED_FLAGS: u64 = RFlags::INTERRUPT_FLAG.bits() | 1 << 1;
 unsafe extern "C" {
     fn enter_user(frame: *mut TrapFrame, by_sysret: u64);
     fn system_call_entry();
+}
+
+/// Bytes of the floating-point state.
+pub fn fpu_bytes() -> usize {
+    fpu::area_bytes()
 }
 
 /// Why a program stopped.
@@ -147,6 +152,11 @@ impl UserContext {
 
     /// Runs the program until it cannot go on by itself. Called with interrupts on, by a thread with the program's address space.
     pub fn run(&mut self) -> Exit {
+        self.run_unless(|| false)
+    }
+
+    /// The same, unless `has_other_work`, which is asked when no interrupt can come any more: then it stops as if by one.
+    pub fn run_unless(&mut self, has_other_work: impl FnOnce() -> bool) -> Exit {
         let frame = &mut self.frame.0;
         if frame.rip >= END {
             // IRET would fault in the kernel.
@@ -162,6 +172,9 @@ impl UserContext {
             && frame.rflags & single_step == 0;
         let (vector, error_code, address) = {
             let _here = InterruptsOff::new();
+            if has_other_work() {
+                return Exit::Interrupt;
+            }
             self.load();
             // SAFETY: the frame says what a program may have (above); the kernel's half of the address space is no program's.
             unsafe { enter_user(&raw mut self.frame.0, by_sysret.into()) };
@@ -169,6 +182,8 @@ impl UserContext {
             if (FIRST_INTERRUPT..SYSTEM_CALL).contains(&frame.vector) {
                 // Vectors have eight bits.
                 irq::dispatch(frame.vector as u8);
+                // A program that only computes is to leave the processor when its turn is over.
+                trap::finish_interrupt();
             }
             (frame.vector, frame.error_code, Cr2::read_raw())
         };
@@ -209,6 +224,22 @@ impl UserContext {
         if cpu.loaded.fpu.load(Ordering::Relaxed) == &raw mut *self.fpu {
             leave(cpu);
         }
+    }
+
+    /// The components of that state that programs have (XCR0); 0 without XSAVE.
+    pub fn fpu_components(&self) -> u64 {
+        fpu::components_in_use()
+    }
+
+    /// The bits of MXCSR that there are.
+    pub fn mxcsr_mask(&self) -> u32 {
+        fpu::MXCSR_BITS
+    }
+
+    /// Has the floating-point unit as programs find it when they begin.
+    pub fn reset_fpu(&mut self) {
+        self.save_fpu();
+        self.fpu.reset();
     }
 
     /// The floating-point state as XSAVE or FXSAVE lays it out (SDM volume 1, section 13.4).

@@ -1,6 +1,7 @@
 //! `boot`: how the kernel was started.
 
 use super::context::{Complaint, Context, Outcome};
+use crate::drivers::tty;
 use crate::hw;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -9,18 +10,9 @@ use logic::boot::BootInfo;
 /// The time-stamp counter when the kernel was ready, 0 before.
 static READY: AtomicU64 = AtomicU64::new(0);
 
-/// The same when the first prompt came.
-static PROMPT: AtomicU64 = AtomicU64::new(0);
-
 /// Notes that the kernel is ready.
 pub fn note_ready() {
     READY.store(hw::cpu::tsc(), Ordering::Relaxed);
-}
-
-/// Notes that the prompt is there, the first time.
-pub fn note_prompt() {
-    // It has been there before, which is no failure.
-    let _ = PROMPT.compare_exchange(0, hw::cpu::tsc(), Ordering::Relaxed, Ordering::Relaxed);
 }
 
 /// Shows what the loader told, and the times.
@@ -50,7 +42,8 @@ pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
-/// What firmware, loader and kernel took until the kernel was ready, or until now, and how long after that the first prompt came.
+/// What firmware, loader and kernel took until the kernel was ready, or until now, and how long after that the first prompt came,
+/// the shell's or the monitor's.
 /// The time-stamp counter starts with the machine, so that its value at the entry is what firmware and loader took.
 pub struct Times<'a>(pub &'a BootInfo);
 
@@ -76,7 +69,7 @@ impl fmt::Display for Times<'_> {
                 write!(formatter, "firmware and loader {}, kernel {kernel}", frequency.microseconds(info.entry_tsc))
             }
         }?;
-        match PROMPT.load(Ordering::Relaxed) {
+        match tty::first_wait_tsc() {
             0 => Ok(()),
             prompt => write!(formatter, ", prompt {}", frequency.microseconds(prompt.saturating_sub(ready))),
         }

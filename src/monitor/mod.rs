@@ -120,7 +120,6 @@ fn prompt(
         let (columns, _) = terminal.size();
         terminal.begin_row();
         editor.begin(columns, &mut |bytes| terminal.write(bytes));
-        boot::note_prompt();
         let event = loop {
             let Input::Byte(byte) = terminal.read_in_row() else {
                 editor.redraw(&mut |bytes| terminal.write(bytes));

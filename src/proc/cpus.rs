@@ -2,10 +2,12 @@
 
 use super::scheduler::Disposition;
 use super::thread::Thread;
+use crate::hw::clock;
 use crate::hw::percpu::{self, MAX_CPUS};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use logic::procfs::machine::Times;
 use logic::sched::balance::Loads;
 use logic::sched::{Load, RunQueue, TimerQueue};
 use logic::sync::{IrqLock, Rank};
@@ -33,6 +35,14 @@ pub(super) struct Cpu {
     pub(super) armed: AtomicU64,
     queued: AtomicUsize,
     is_idle: AtomicBool,
+    /// How often it went on with another thread.
+    switches: AtomicU64,
+    /// Time in programs.
+    user_ticks: AtomicU64,
+    /// Time without anything to do, up to the last end of such a time.
+    idle_ns: AtomicU64,
+    /// Since when it has had nothing to do, [`NEVER`] if it has.
+    idle_since: AtomicU64,
 }
 
 static CPUS: [Once<Box<Cpu>>; MAX_CPUS] = [const { Once::new() }; MAX_CPUS];
@@ -51,6 +61,10 @@ pub(super) fn add(number: usize, idle: Arc<Thread>) -> &'static Cpu {
             armed: AtomicU64::new(NEVER),
             queued: AtomicUsize::new(0),
             is_idle: AtomicBool::new(true),
+            switches: AtomicU64::new(0),
+            user_ticks: AtomicU64::new(0),
+            idle_ns: AtomicU64::new(0),
+            idle_since: AtomicU64::new(clock::now().nanoseconds()),
         })
     })
 }
@@ -63,6 +77,15 @@ pub(super) fn get(number: usize) -> Option<&'static Cpu> {
 /// The processor that runs this. Interrupts must be off for the answer to stay true.
 pub(super) fn this() -> Option<&'static Cpu> {
     get(percpu::current().number())
+}
+
+/// Threads that run or want to, the idle ones aside.
+pub(super) fn active() -> u64 {
+    let active = |cpu: &Cpu| {
+        let queued = cpu.queued.load(Ordering::Relaxed) as u64;
+        queued.saturating_add(u64::from(!cpu.is_idle.load(Ordering::Relaxed)))
+    };
+    (0..percpu::numbers()).filter_map(get).map(active).sum()
 }
 
 /// How busy the processors are at the moment of asking.
@@ -90,6 +113,41 @@ impl Loads for CurrentLoads {
 }
 
 impl Cpu {
+    /// Notes that it goes on with `next` after `this`, on this processor with interrupts off.
+    pub(super) fn note_switch(&self, this: &Arc<Thread>, next: &Arc<Thread>) {
+        self.switches.fetch_add(1, Ordering::Relaxed);
+        if Arc::ptr_eq(next, &self.idle) {
+            self.idle_since.store(clock::now().nanoseconds(), Ordering::Relaxed);
+        } else if Arc::ptr_eq(this, &self.idle) {
+            self.idle_ns.store(self.idle_time_ns(), Ordering::Relaxed);
+            self.idle_since.store(NEVER, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes time that was spent in a program.
+    pub(super) fn note_user_ticks(&self, ticks: u64) {
+        self.user_ticks.fetch_add(ticks, Ordering::Relaxed);
+    }
+
+    fn idle_time_ns(&self) -> u64 {
+        let since = self.idle_since.load(Ordering::Relaxed);
+        let current = if since == NEVER { 0 } else { clock::now().nanoseconds().saturating_sub(since) };
+        self.idle_ns.load(Ordering::Relaxed).saturating_add(current)
+    }
+
+    /// What it has spent its time with since the machine started.
+    pub(super) fn times(&self) -> Times {
+        let idle_ns = self.idle_time_ns();
+        let busy_ns = clock::now().nanoseconds().saturating_sub(idle_ns);
+        let user_ns = clock::nanoseconds_of(self.user_ticks.load(Ordering::Relaxed)).min(busy_ns);
+        Times { user_ns, system_ns: busy_ns - user_ns, idle_ns }
+    }
+
+    /// How often it went on with another thread.
+    pub(super) fn switches(&self) -> u64 {
+        self.switches.load(Ordering::Relaxed)
+    }
+
     /// Whether it idles and nobody waits there.
     pub(super) fn has_nothing(&self) -> bool {
         self.is_idle.load(Ordering::Relaxed) && self.queued.load(Ordering::Relaxed) == 0

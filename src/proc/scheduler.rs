@@ -7,6 +7,7 @@
 //! Interrupt handlers only wake and say that somebody should be preempted; that happens at the end of the interrupt.
 
 use super::cpus::{self, Cpu, NEVER};
+use super::load;
 use super::thread::{Priority, Thread};
 use crate::hw::apic::{self, Destination};
 use crate::hw::context::{self, Context};
@@ -18,6 +19,7 @@ use core::fmt::Write;
 use core::sync::atomic::Ordering;
 use logic::acpi::Platform;
 use logic::boot::BootInfo;
+use logic::procfs::machine::Times;
 use logic::sched::{CpuSet, Outgoing, Reason, RunQueue, Timer, balance};
 use logic::sync::interrupts::InterruptsOff;
 use logic::sync::park::{AfterSwitch, Wakeup};
@@ -123,6 +125,32 @@ pub fn idle_threads() -> impl Iterator<Item = Arc<Thread>> {
     (0..percpu::count()).filter_map(cpus::get).map(|cpu| cpu.idle.clone())
 }
 
+/// What each processor that takes part has spent its time with.
+pub fn times() -> impl Iterator<Item = Times> {
+    (0..percpu::numbers()).filter_map(cpus::get).map(Cpu::times)
+}
+
+/// How often processors went on with another thread.
+pub fn switches() -> u64 {
+    (0..percpu::numbers()).filter_map(cpus::get).map(Cpu::switches).sum()
+}
+
+/// Notes that the thread that runs this has spent time in its program, by the time-stamp counter.
+pub fn note_user_ticks(ticks: u64) {
+    let _here = InterruptsOff::new();
+    if let Some(cpu) = cpus::this() {
+        cpu.note_user_ticks(ticks);
+    }
+}
+
+/// Counts the processor time of the thread that runs here up to now, not only to the last switch.
+pub fn count_run_time() {
+    let _here = InterruptsOff::new();
+    if let Some(cpu) = cpus::this() {
+        cpu.queue.lock().charge(clock::now().nanoseconds());
+    }
+}
+
 /// Lets others run first, if any want to.
 pub fn yield_now() {
     switch(Disposition::Yield);
@@ -137,6 +165,19 @@ pub(super) fn start(thread: &Arc<Thread>) {
 pub(super) fn wake(thread: &Arc<Thread>) {
     if thread.park.wake() == Wakeup::Enqueue {
         place(thread.clone(), Reason::Woken);
+    }
+}
+
+/// Has a thread notice that there is something for it: wakes it if it sleeps, and interrupts the program that it runs.
+pub fn nudge(thread: &Arc<Thread>) {
+    wake(thread);
+    if thread.context.is_running()
+        && let Some(cpu) = thread.entity.last_cpu().and_then(cpus::get)
+    {
+        let _here = InterruptsOff::new();
+        if cpu.number != percpu::current().number() {
+            notify(cpu);
+        }
     }
 }
 
@@ -195,6 +236,7 @@ fn switch(disposition: Disposition) {
         rearm(cpu);
         return;
     }
+    cpu.note_switch(&this, &next);
     *cpu.left.lock() = Some((this, disposition));
     *cpu.current.lock() = next.clone();
     // Nothing that must be dropped is left on this stack: it may never run again.
@@ -346,6 +388,7 @@ fn on_timer() {
         timer.fire();
     }
     reconsider();
+    load::sample();
     clock::refine();
 }
 

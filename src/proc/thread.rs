@@ -2,6 +2,7 @@
 //!
 //! A thread ends when its function returns. Whoever spawned it may join it and gets what the function returned.
 
+use super::process::Task;
 use super::scheduler;
 use super::wait::{Outcome, wait_until};
 use crate::hw::areas::OutOfMemory;
@@ -21,6 +22,7 @@ use logic::sched::{CpuSet, SchedulingEntity, Timer};
 use logic::sync::park::ParkToken;
 use logic::sync::wait_queue::{WaitQueue, Waiter};
 use logic::sync::{IrqLock, Rank};
+use spin::Once;
 
 pub use logic::sched::Priority;
 
@@ -44,7 +46,10 @@ pub struct Thread {
     pub(super) context: Context,
     /// The processors that it may run on.
     pub(super) allowed: CpuSet,
+    waker: Waker,
     body: IrqLock<Option<Body>>,
+    /// The task of a program that runs on it.
+    pub(super) task: Once<Weak<Task>>,
     finished: AtomicBool,
     joiners: WaitQueue,
 }
@@ -167,14 +172,21 @@ impl Thread {
                 entity,
                 park: ParkToken::new(),
                 waiter: Waiter::new(waker.clone()),
-                timer: Timer::new(waker),
+                timer: Timer::new(waker.clone()),
+                waker,
                 context,
                 allowed,
                 body: IrqLock::new(Rank::File, body),
+                task: Once::new(),
                 finished: AtomicBool::new(false),
                 joiners: WaitQueue::new(),
             }
         })
+    }
+
+    /// What wakes it.
+    pub fn waker(&self) -> &Waker {
+        &self.waker
     }
 
     /// Its number, never given twice.
@@ -208,6 +220,11 @@ impl Thread {
         } else {
             State::Waiting
         }
+    }
+
+    /// The processor that had it last.
+    pub fn last_processor(&self) -> Option<usize> {
+        self.entity.last_cpu()
     }
 
     /// Whether it may run on processor `cpu`.

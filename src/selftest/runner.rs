@@ -183,9 +183,9 @@ fn wait_until_frames_rest() {
 fn free_frames() -> u64 {
     stacks::drain_pool();
     frames::drain_caches();
-    let heap = heap::size();
-    let tables: u64 = TABLE_REACH.iter().map(|reach| heap.div_ceil(*reach)).sum();
-    frames::free_frames() + heap / FRAME_BYTES + tables
+    let mapped = heap::mapped();
+    let tables: u64 = TABLE_REACH.iter().map(|reach| mapped.div_ceil(*reach)).sum();
+    frames::free_frames() + heap::size() / FRAME_BYTES + tables
 }
 
 /// Ends the machine.

@@ -1,0 +1,107 @@
+//! Waiting, once for all kinds of files: what answers `EAGAIN` is tried again whenever the file has changed.
+
+use super::arguments::UserPtr;
+use super::time::timespec;
+use crate::hw::clock;
+use crate::proc::process::{Stop, Task};
+use crate::proc::wait::{Deadline, Outcome, wait_until};
+use logic::errno::Errno;
+use logic::fs::open_file::{OpenFile, PositionClaim, StatusFlags};
+use logic::ipc::unix::{Passed, Socket};
+use logic::signal::Restart;
+use logic::sync::WaitQueue;
+use logic::time::Instant;
+
+/// What is waited for.
+pub struct Waiting<'a> {
+    /// Who waits.
+    pub task: &'a Task,
+    /// Until when; `None` is for ever.
+    pub deadline: Deadline,
+    /// What becomes of the call if a signal comes first.
+    pub restart: Restart,
+}
+
+impl<'a> Waiting<'a> {
+    /// For ever, as read(2) does.
+    pub fn new(task: &'a Task) -> Self {
+        Self { task, deadline: None, restart: Restart::IfSaRestart }
+    }
+
+    /// To read from a file, or receive: so long as a socket's `SO_RCVTIMEO` says.
+    pub fn to_read(task: &'a Task, open: &OpenFile) -> Self {
+        Self::patient(task, open.socket().and_then(Socket::receive_patience_ns))
+    }
+
+    /// To write to a file, or send: so long as a socket's `SO_SNDTIMEO` says.
+    pub fn to_write(task: &'a Task, open: &OpenFile) -> Self {
+        Self::patient(task, open.socket().and_then(Socket::send_patience_ns))
+    }
+
+    /// A call with a time-out is not made again: that would begin anew (signal(7)).
+    fn patient(task: &'a Task, patience_ns: Option<u64>) -> Self {
+        match patience_ns {
+            None => Self::new(task),
+            Some(time) => Self { task, deadline: Some(after_ns(time)), restart: Restart::Never },
+        }
+    }
+
+    /// Tries until the answer is another than `EAGAIN`, each time that `queue` wakes.
+    ///
+    /// # Errors
+    /// What `attempt` answers; `EAGAIN` at the deadline; [`Stop::Interrupted`].
+    pub fn until<T>(&self, queue: &WaitQueue, mut attempt: impl FnMut() -> Result<T, Errno>) -> Result<T, Stop> {
+        let mut result = attempt();
+        if !matches!(result, Err(Errno::EAGAIN)) {
+            return Ok(result?);
+        }
+        let outcome = wait_until(queue, self.deadline, || {
+            result = attempt();
+            !matches!(result, Err(Errno::EAGAIN)) || self.task.wants_attention()
+        });
+        match result {
+            Err(Errno::EAGAIN) if outcome == Outcome::Done => Err(Stop::Interrupted(self.restart)),
+            result => Ok(result?),
+        }
+    }
+
+    /// Tries something with an open file: once if that has `O_NONBLOCK`, or never waits, else as [`Self::until`].
+    ///
+    /// # Errors
+    /// As of [`Self::until`].
+    pub fn on<T>(
+        &self,
+        open: &OpenFile,
+        never_waits: bool,
+        mut attempt: impl FnMut() -> Result<T, Errno>,
+    ) -> Result<T, Stop> {
+        match open.file().changes() {
+            Some(queue) if !never_waits && !open.flags().contains(StatusFlags::NONBLOCK) => self.until(queue, attempt),
+            _ => Ok(attempt()?),
+        }
+    }
+}
+
+/// The position of an open file, when nobody else has it.
+///
+/// # Errors
+/// [`Stop::Interrupted`].
+pub fn claim<'a>(task: &Task, open: &'a OpenFile) -> Result<PositionClaim<'a>, Stop> {
+    Waiting::new(task).until(open.position_free(), || open.claim_position().ok_or(Errno::EAGAIN))
+}
+
+/// When a time-out that the program passed, a `struct timespec`, is over; never if it passed none.
+///
+/// # Errors
+/// [`Errno::EFAULT`], [`Errno::EINVAL`].
+pub fn deadline_in(task: &Task, timeout: UserPtr<[u8; 16]>) -> Result<Deadline, Errno> {
+    match timeout.non_null() {
+        Some(timeout) => Ok(Some(after_ns(timespec(&timeout.read(task)?)?))),
+        None => Ok(None),
+    }
+}
+
+/// The time that is so many nanoseconds from now.
+pub fn after_ns(nanoseconds: u64) -> Instant {
+    Instant::from_nanoseconds(clock::now().nanoseconds().saturating_add(nanoseconds))
+}
