@@ -180,9 +180,9 @@ fn a_machine_without_a_screen_says_that_there_is_none_for_a_code() {
 #[test]
 fn a_kernel_that_cannot_go_on_shows_a_code_with_the_reason() {
     let scratch = std::env::temp_dir().join(format!("eres-codes-{}", std::process::id()));
-    for kib in (400..1600).step_by(40) {
+    for kib in (100..1600).step_by(40) {
         fs::write(&scratch, vec![0xe5; kib * 1024]).expect("a file can be written");
-        let setup = Machine::kernel_alone().memory_mib(3).argument("-initrd").argument(&scratch.display().to_string());
+        let setup = Machine::kernel_alone().memory_mib(4).argument("-initrd").argument(&scratch.display().to_string());
         let mut machine = setup.boot();
         let line = machine.expect_line_where("an end", |line| line == "ready" || line.contains("error: E3")).text;
         // Where E38 is said there was not even memory to map a screen.

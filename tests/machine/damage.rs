@@ -11,7 +11,7 @@ const SECTOR: usize = 512;
 
 /// Where a part of the raw image lies, in bytes, by the host tool's own account.
 fn part(name: &str) -> Range<usize> {
-    let image = image_path("build/os.img", "scripts/raw.sh");
+    let image = image_path("build/monitor.img", "scripts/monitor.sh");
     let answer = Command::new(env!("CARGO_BIN_EXE_image")).arg("layout").arg(image).output().expect("image runs");
     let text = String::from_utf8_lossy(&answer.stdout);
     let value = |field: &str| -> usize {
@@ -198,7 +198,7 @@ fn in_iso(image: &[u8], name: &str) -> Range<usize> {
 }
 
 const KERNEL_FILE: &str = "build/kernel.elf";
-const INITRAMFS_FILE: &str = "build/initramfs.cpio";
+const INITRAMFS_FILE: &str = "build/files.cpio";
 
 /// The ISO image with one bit flipped in the file `name`.
 fn flipped_in_iso(name: &'static str, offset: usize) -> Setup {
@@ -281,7 +281,7 @@ fn an_initramfs_that_others_have_made_is_taken_without_a_seal() {
 
 #[test]
 fn without_a_loader_too_the_initramfs_is_looked_at() {
-    let sealed = fs::read(image_path(INITRAMFS_FILE, "scripts/kernel.sh")).expect("the initramfs is there");
+    let sealed = fs::read(image_path(INITRAMFS_FILE, "scripts/monitor.sh")).expect("the initramfs is there");
     let mut damaged = sealed.clone();
     damaged[300] ^= 1;
     warns(DAMAGED_INITRAMFS, Machine::kernel_with(&damaged));
@@ -295,7 +295,7 @@ fn without_a_loader_too_the_initramfs_is_looked_at() {
 
 #[test]
 fn an_iso_image_that_is_cut_off_ends_in_words_or_without_its_initramfs() {
-    let image = fs::read(image_path("os.iso", "scripts/iso.sh")).expect("the image is there");
+    let image = fs::read(image_path("build/monitor.iso", "scripts/monitor.sh")).expect("the image is there");
     let (kernel, initramfs) = (in_iso(&image, KERNEL_FILE), in_iso(&image, INITRAMFS_FILE));
     let cut = |length: usize| Machine::iso().damaged(move |image| image.truncate(length));
     assert_eq!(outcome(cut((kernel.start + kernel.len() / 2).next_multiple_of(2048))), Outcome::Said);
@@ -306,7 +306,7 @@ fn an_iso_image_that_is_cut_off_ends_in_words_or_without_its_initramfs() {
 
 #[test]
 fn a_sector_of_an_iso_image_that_cannot_be_read_ends_in_words_or_without_its_initramfs() {
-    let image = fs::read(image_path("os.iso", "scripts/iso.sh")).expect("the image is there");
+    let image = fs::read(image_path("build/monitor.iso", "scripts/monitor.sh")).expect("the image is there");
     let kernel = in_iso(&image, KERNEL_FILE);
     let sector = |place: usize, error| Machine::iso().disk(Bus::Ide).bad_sector(place / SECTOR, error);
     assert_eq!(outcome(sector(kernel.start + kernel.len() / 2, ReadError::Always)), Outcome::Said);
@@ -373,7 +373,7 @@ fn a_kernel_whose_place_or_entry_cannot_be_is_refused() {
         (vec![(KERNEL + BYTES, 0), (KERNEL + UNPACKED, 0)], impossible),
         (vec![(ENTRY, 0)], impossible),
         (vec![(ENTRY, 0xf_ffff)], impossible),
-        (vec![(ENTRY, 0x20_0000)], impossible),
+        (vec![(ENTRY, 0x40_0000)], impossible),
         (vec![(ENTRY, u32::MAX)], impossible),
     ] {
         println!("{fields:x?}");

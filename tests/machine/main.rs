@@ -1,6 +1,9 @@
 //! Tests of whole machines: the images boot in QEMU and Bochs, and what they say on screen and serial line is read.
 //!
-//! They need `os.iso`, `build/os.img`, `build/selftest.elf` and `build/debug.elf`, which `scripts/iso.sh`, `scripts/raw.sh` and
+//! Those of the kernel itself boot images that start no programs, and use the kernel's own prompt, the monitor's (`Machine::raw`
+//! and its like); those of the whole boot what users have, which comes to a shell (`Machine::raw_with_programs`).
+//!
+//! They need what `scripts/iso.sh`, `scripts/raw.sh`, `scripts/monitor.sh`, `scripts/programs.sh` and
 //! `scripts/kernel.sh selftest debug` build.
 
 mod codes;
@@ -17,9 +20,11 @@ mod monitor;
 mod pci;
 mod power;
 mod processors;
+mod programs;
 mod pvh;
 mod screens;
 mod selftest;
+mod shell;
 mod stand_in;
 
 use harness::{Machine, Setup};
@@ -40,6 +45,14 @@ fn boot_to_ready(setup: Setup) -> Machine {
 fn expect_ready(machine: &mut Machine) {
     machine.expect_line("Eres OS ");
     machine.expect_line_where("the line `ready`", |line| line == "ready");
+}
+
+/// Boots `setup` until the shell shows its prompt.
+#[track_caller]
+fn boot_to_shell(setup: Setup) -> Machine {
+    let mut machine = boot_to_ready(setup);
+    machine.expect_prompt(shell::PROMPT);
+    machine
 }
 
 /// Types a command at the kernel's prompt, by the serial line, and answers what it says.

@@ -2,11 +2,11 @@
 //! page `docs/matrix.md`.
 //!
 //! Every way in that there is stands in it; processors, memory and numbers of processors are spread over it so that each is
-//! combined with each firmware and door, and each processor with each size of memory. Each case ends at the prompt, with a command
+//! combined with each firmware and door, and each processor with each size of memory. Each case ends at the shell, with a command
 //! answered, or as its outcome says. The sampled rows run in the suite, all of them where `ERES_ALL` is set: `scripts/test.sh --all`.
 
 use crate::harness::{Bus, Cd, Machine, Setup, Usb};
-use crate::{ERES_LOADER, GRUB, ask, expect_ready};
+use crate::{ERES_LOADER, GRUB, expect_ready, monitor, shell};
 use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -36,8 +36,10 @@ enum Medium {
 /// How a case ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// At the prompt, with a command answered.
-    Prompt,
+    /// At the shell, with a command answered.
+    Shell,
+    /// At the kernel's own prompt, without programs, for which there is no room.
+    Monitor,
     /// Firmware does not start the medium, and says so in these words on the serial port.
     Refused(&'static str),
 }
@@ -110,8 +112,8 @@ const ROWS: &[Row] = &[
     row(SeaBios, Raw, "q35", Stick(Usb::Ehci), "qemu64", 128, 1).sampled(),
     row(SeaBios, Raw, "pc", Stick(Usb::Uhci), "qemu64,-nx", 3 * GIB, 4).sampled(),
     row(SeaBios, Raw, "q35", Stick(Usb::Uhci), "Nehalem", 12 * GIB, 4).sampled(),
-    row(SeaBios, Raw, "pc", Disk(Bus::Floppy), "EPYC", FLOOR, 1).sampled(),
-    row(SeaBios, Raw, "isapc", Disk(Bus::Floppy), "qemu64", 128, 1).sampled(),
+    row(SeaBios, Raw, "pc", Disk(Bus::Floppy), "EPYC", FLOOR, 1).without_programs().sampled(),
+    row(SeaBios, Raw, "isapc", Disk(Bus::Floppy), "qemu64", 128, 1).without_programs().sampled(),
     // OVMF, the ISO image.
     row(Ovmf, Iso, "pc", Disc(Cd::Ide), "max", 128, 1).sampled(),
     row(Ovmf, Iso, "q35", Disc(Cd::Ahci), "core2duo", 12 * GIB, 4),
@@ -133,7 +135,7 @@ const ROWS: &[Row] = &[
     row(Ovmf, Raw, "q35", Disk(Bus::Ahci), "qemu64", 128, 1).refused("failed to load Boot0002").sampled(),
     // Bochs.
     row(Bochs, Raw, "Bochs", Disk(Bus::Ide), "Bochs", 128, 1).sampled(),
-    row(Bochs, Raw, "Bochs", Disk(Bus::Floppy), "Bochs", 128, 1),
+    row(Bochs, Raw, "Bochs", Disk(Bus::Floppy), "Bochs", 128, 1).without_programs(),
 ];
 
 const fn row(
@@ -145,12 +147,22 @@ const fn row(
     memory_mib: u32,
     cpus: u32,
 ) -> Row {
-    Row { firmware, door, machine, medium, cpu, memory_mib, cpus, outcome: Outcome::Prompt, is_sampled: false }
+    Row { firmware, door, machine, medium, cpu, memory_mib, cpus, outcome: Outcome::Shell, is_sampled: false }
+}
+
+impl Outcome {
+    fn prompt(self) -> &'static str {
+        if self == Self::Shell { shell::PROMPT } else { monitor::PROMPT }
+    }
 }
 
 impl Row {
     const fn sampled(self) -> Self {
         Self { is_sampled: true, ..self }
+    }
+
+    const fn without_programs(self) -> Self {
+        Self { outcome: Outcome::Monitor, ..self }
     }
 
     const fn refused(self, words: &'static str) -> Self {
@@ -160,15 +172,18 @@ impl Row {
     fn memory_mib(&self) -> u32 {
         match (self.memory_mib, self.firmware, self.door) {
             (FLOOR, Ovmf, _) => 64,
-            // GRUB wants some for itself.
-            (FLOOR, _, Iso) => 8,
-            (FLOOR, _, Raw) => 4,
+            // Less than half of it would not hold the programs.
+            (FLOOR, _, _) => 12,
             (memory_mib, _, _) => memory_mib,
         }
     }
 
     fn setup(&self) -> Setup {
-        let setup = if self.door == Iso { Machine::iso() } else { Machine::raw() };
+        let setup = match (self.door, self.outcome) {
+            (Iso, _) => Machine::iso_with_programs(),
+            (Raw, Outcome::Monitor) => Machine::raw(),
+            (Raw, _) => Machine::raw_with_programs(),
+        };
         let setup = match self.medium {
             Disc(bus) => setup.cd(bus),
             Disk(bus) => setup.disk(bus),
@@ -196,24 +211,26 @@ impl Row {
         if self.firmware == Bochs {
             let setup = match self.medium {
                 Disk(Bus::Floppy) => Machine::bochs().floppy(),
-                _ => Machine::bochs(),
+                _ => Machine::bochs_with_programs(),
             };
             let mut machine = setup.memory_mib(self.memory_mib()).boot();
             expect_ready(&mut machine);
-            machine.expect_prompt("eres> ");
+            machine.expect_prompt(self.outcome.prompt());
             return;
         }
         let mut machine = self.boot();
         match self.outcome {
-            Outcome::Prompt => {
+            Outcome::Shell | Outcome::Monitor => {
                 expect_ready(&mut machine);
                 let loader = if self.door == Iso { GRUB } else { ERES_LOADER };
                 let line = machine.line(loader).unwrap_or_default();
                 assert!(line.contains("module: initramfs, "), "no {loader:?} with its module");
                 let running = format!("processors: {} running", self.cpus);
                 assert!(machine.line(&running).is_some(), "not {running:?}:\n{}", machine.serial_log());
-                let answer = ask(&mut machine, "uptime");
-                assert!(answer.iter().any(|line| line.starts_with("up 00:")), "{answer:?}");
+                let (command, beginning) =
+                    if self.outcome == Outcome::Shell { ("echo $((6 * 7))", "42") } else { ("uptime", "up 00:") };
+                let answer = monitor::ask(&mut machine, self.outcome.prompt(), command);
+                assert!(answer.iter().any(|line| line.starts_with(beginning)), "{answer:?}");
             }
             Outcome::Refused(words) => {
                 machine.expect_line(words);
@@ -250,7 +267,8 @@ impl fmt::Display for Row {
             mib => format!("{mib} MiB"),
         };
         let outcome = match self.outcome {
-            Outcome::Prompt => "prompt".to_string(),
+            Outcome::Shell => "shell".to_string(),
+            Outcome::Monitor => "kernel's prompt".to_string(),
             Outcome::Refused(words) => format!("refused: \u{201c}{words}\u{201d}"),
         };
         let Self { machine, cpu, cpus, .. } = self;
@@ -295,7 +313,8 @@ fn the_raw_image_boots_in_bochs() {
 
 #[test]
 fn the_table_combines_what_it_should() {
-    let to_prompt = || ROWS.iter().filter(|row| row.outcome == Outcome::Prompt && row.firmware != Bochs);
+    let is_refused = |row: &&Row| matches!(row.outcome, Outcome::Refused(_));
+    let to_prompt = || ROWS.iter().filter(|row| !is_refused(row) && row.firmware != Bochs);
     for (firmware, door) in [(SeaBios, Iso), (SeaBios, Raw), (Ovmf, Iso)] {
         let group = || to_prompt().filter(|row| row.firmware == firmware && row.door == door);
         for cpu in CPUS {
@@ -357,9 +376,10 @@ const PAGE: &str = "docs/matrix.md";
 fn page() -> String {
     let mut page = "# Where Eres was seen to boot\n\n\
         Every row is a test (`tests/machine/matrix.rs`, of which this page is made by `ERES_WRITE_MATRIX=1 cargo test --test machine \
-        matrix::the_page`).\nThose in bold run at every change, the others by `scripts/test.sh --all`. At the prompt a command is typed and its answer \
-        read, except in\nBochs, which takes no input. USB 1 may need more than one try: on a busy host, QEMU's controller loses \
-        packets. Real machines: none yet; please tell.\n\n\
+        matrix::the_page`).\nThose in bold run at every change, the others by `scripts/test.sh --all`. At the shell a command is typed and its answer \
+        read, except in\nBochs, which takes no input. A \
+        floppy disk has no room for the programs: there, the image of `scripts/monitor.sh` comes to the kernel's own \
+        prompt.\nUSB 1 may need more than one try: on a busy host, QEMU's controller loses packets. Real machines: none yet; please tell.\n\n\
         | firmware | image | medium | machine | CPU | memory | CPUs | outcome |\n|---|---|---|---|---|---|---|---|\n"
         .to_string();
     for row in ROWS {

@@ -342,7 +342,7 @@ fn a_panic_ends_at_a_prompt_where_that_is_wanted() {
     expect_words(&mut desk, "memory frames", &["that needs a lock"]);
     expect_words(&mut desk, "log info", &["ready"]);
     expect_words(&mut desk, "cpus", &["CPU 0 ", "CPU 1 "]);
-    expect_words(&mut desk, "boot", &["arguments panic=monitor"]);
+    expect_words(&mut desk, "boot", &["arguments init=none panic=monitor"]);
     for command in ["acpi", "uptime", "date", "address 0", "x p:0x100000"] {
         assert!(!desk.ask(command).is_empty(), "{command}");
     }

@@ -16,7 +16,8 @@ fn raw(command_line: &str) -> (ComposedImage, Setup) {
 /// The ISO image under UEFI with a command line of its own, written over GRUB's configuration in place.
 fn uefi(command_line: &'static str) -> Setup {
     let change = move |bytes: &mut Vec<u8>| {
-        let entry = b"    multiboot2 /boot/kernel.elf \n    module2 /boot/initramfs.cpio initramfs\n    boot\n";
+        let entry =
+            b"    multiboot2 /boot/kernel.elf init=none\n    module2 /boot/initramfs.cpio initramfs\n    boot\n";
         let changed = format!("multiboot2 /boot/kernel.elf {command_line}\nmodule2 /boot/initramfs.cpio initramfs\n");
         let found = bytes.windows(entry.len()).position(|window| window == entry);
         let place = found.expect("GRUB's configuration lies in the image as it is");

@@ -8,12 +8,12 @@ const PVH: &str = "loader: PVH, from ";
 #[test]
 fn qemu_loads_the_kernel_with_its_arguments_and_the_initramfs() {
     for machine in ["pc", "q35"] {
-        let setup = Machine::kernel().machine(machine).cpus(2).argument("-append").argument("keymap=de one.two=three");
+        let setup = Machine::kernel().machine(machine).cpus(2).kernel_arguments("keymap=de one.two=three");
         let mut machine = boot_to_ready(setup);
         assert!(machine.line(PVH).is_some_and(|line| line.contains("BIOS; module: initramfs, ")));
         assert!(machine.line("processors: 2 running").is_some(), "the ACPI tables were not found");
         machine.expect_on_screen("ready");
-        assert!(ask(&mut machine, "boot").iter().any(|line| line == "arguments keymap=de one.two=three"));
+        assert!(ask(&mut machine, "boot").iter().any(|line| line == "arguments init=none keymap=de one.two=three"));
     }
 }
 
@@ -63,10 +63,10 @@ fn a_kernel_alone_needs_no_initramfs() {
 fn of_a_command_line_that_is_too_long_the_beginning_counts() {
     // QEMU's option ROM, which serves `pc`, has room for 4096 bytes.
     for (machine, bytes) in [("pc", 4000), ("microvm", 4096), ("microvm", 60_000)] {
-        let line = format!("log=debug {}", "a".repeat(bytes - 10));
-        let setup = Machine::kernel().machine(machine).argument("-append").argument(&line);
+        let line = format!("log=debug {}", "a".repeat(bytes - "init=none log=debug ".len()));
+        let setup = Machine::kernel().machine(machine).kernel_arguments(&line);
         let machine = boot_to_ready(setup);
-        assert!(machine.line("command line: log=debug aaaa").is_some(), "{}", machine.serial_log());
+        assert!(machine.line("command line: init=none log=debug aaaa").is_some(), "{}", machine.serial_log());
         assert_eq!(machine.line("were left out"), None);
     }
 }

@@ -47,7 +47,7 @@ fn an_image_composed_for_text_mode_and_with_a_command_line_has_both() {
     let mut machine = boot_to_ready(Machine::image(&image.path()));
     screen_repeats_the_serial_line(&mut machine, Mode::VgaText);
     let answer = ask(&mut machine, "boot");
-    assert!(answer.contains(&"arguments answer=42 quiet=no".to_owned()), "{answer:#?}");
+    assert!(answer.contains(&"arguments init=none answer=42 quiet=no".to_owned()), "{answer:#?}");
     assert!(answer.contains(&"display   VGA text 80x25".to_owned()), "{answer:#?}");
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Only the serial port is connected: such a machine has no screen to read and no keyboard.
 
-use super::machine::{Machine, image_path};
+use super::machine::Machine;
 use super::scratch::Scratch;
 use super::setup::hostile_image;
 use std::fs;
@@ -35,8 +35,7 @@ pub struct BochsSetup {
 }
 
 impl BochsSetup {
-    pub(super) fn raw() -> Self {
-        let image = image_path("build/os.img", "scripts/raw.sh");
+    pub(super) fn of_image(image: PathBuf) -> Self {
         // 4 MIPS are Bochs's own choice: what waits for a time is soon done, what computes takes its time.
         let scratch = Scratch::new();
         Self { scratch, image, medium: Medium::Disk, memory_mib: 64, cpu: None, cpus: 1, mips: 4 }

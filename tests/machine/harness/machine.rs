@@ -53,27 +53,42 @@ pub struct Machine {
 
 /// Ways to begin.
 impl Machine {
-    /// The raw disk image, on IDE unless told otherwise.
+    /// A raw disk image that starts no programs, on IDE unless told otherwise.
     pub fn raw() -> Setup {
         Setup::raw()
     }
 
-    /// The ISO image, as a CD unless told otherwise.
+    /// The raw disk image as users have it: it comes to a shell.
+    pub fn raw_with_programs() -> Setup {
+        Setup::raw_with_programs()
+    }
+
+    /// An ISO image that starts no programs, as a CD unless told otherwise.
     pub fn iso() -> Setup {
         Setup::iso()
     }
 
-    /// The kernel and its initramfs without an image: QEMU loads them.
+    /// The ISO image as users have it.
+    pub fn iso_with_programs() -> Setup {
+        Setup::iso_with_programs()
+    }
+
+    /// The kernel without an image, QEMU loads it; it starts no programs.
     pub fn kernel() -> Setup {
         Setup::kernel()
     }
 
-    /// The kernel with another initramfs.
+    /// The kernel with another initramfs; it starts no programs.
     pub fn kernel_with(initramfs: &[u8]) -> Setup {
         Setup::kernel_with(initramfs)
     }
 
-    /// The kernel without its initramfs.
+    /// The kernel and its initramfs as users have them.
+    pub fn kernel_with_programs() -> Setup {
+        Setup::kernel_with_programs()
+    }
+
+    /// The kernel without an initramfs.
     pub fn kernel_alone() -> Setup {
         Setup::kernel_alone()
     }
@@ -88,9 +103,14 @@ impl Machine {
         Setup::of_sector(source)
     }
 
-    /// The raw disk image in Bochs.
+    /// A raw disk image that starts no programs in Bochs.
     pub fn bochs() -> BochsSetup {
-        BochsSetup::raw()
+        BochsSetup::of_image(image_path("build/monitor.img", "scripts/monitor.sh"))
+    }
+
+    /// The raw disk image as users have it in Bochs.
+    pub fn bochs_with_programs() -> BochsSetup {
+        BochsSetup::of_image(image_path("build/os.img", "scripts/raw.sh"))
     }
 
     pub(super) fn start_qemu(

@@ -8,6 +8,10 @@ use super::scratch::Scratch;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// What has the kernel start no programs: its own prompt comes instead.
+pub(super) const NO_PROGRAMS: &str = "init=none";
+
 /// Memory that the host is asked for as a whole.
 const MOST_ORDINARY_MEMORY_MIB: u32 = 8192;
 
@@ -78,21 +82,34 @@ pub struct Setup {
     machine: Option<String>,
     held_key: Option<String>,
     may_reset: bool,
+    kernel_arguments: String,
     arguments: Vec<String>,
 }
 
 impl Setup {
     pub(super) fn raw() -> Self {
+        Self::new(image_path("build/monitor.img", "scripts/monitor.sh"), Medium::Disk(Bus::Ide))
+    }
+
+    pub(super) fn raw_with_programs() -> Self {
         Self::new(image_path("build/os.img", "scripts/raw.sh"), Medium::Disk(Bus::Ide))
     }
 
     pub(super) fn iso() -> Self {
+        Self::new(image_path("build/monitor.iso", "scripts/monitor.sh"), Medium::Cd(Cd::Ide))
+    }
+
+    pub(super) fn iso_with_programs() -> Self {
         Self::new(image_path("os.iso", "scripts/iso.sh"), Medium::Cd(Cd::Ide))
     }
 
     pub(super) fn kernel() -> Self {
-        let initramfs = image_path("build/initramfs.cpio", "scripts/kernel.sh");
-        Self::new(image_path("build/kernel.elf", "scripts/kernel.sh"), Medium::Kernel(initramfs))
+        let initramfs = image_path("build/files.cpio", "scripts/monitor.sh");
+        Self { kernel_arguments: NO_PROGRAMS.into(), ..Self::of_kernel(initramfs) }
+    }
+
+    pub(super) fn kernel_with_programs() -> Self {
+        Self::of_kernel(image_path("build/initramfs.cpio", "scripts/kernel.sh"))
     }
 
     pub(super) fn kernel_with(initramfs: &[u8]) -> Self {
@@ -104,7 +121,11 @@ impl Setup {
     }
 
     pub(super) fn kernel_alone() -> Self {
-        Self { medium: Medium::KernelAlone, ..Self::kernel() }
+        Self { medium: Medium::KernelAlone, ..Self::kernel_with_programs() }
+    }
+
+    fn of_kernel(initramfs: PathBuf) -> Self {
+        Self::new(image_path("build/kernel.elf", "scripts/kernel.sh"), Medium::Kernel(initramfs))
     }
 
     pub(super) fn of_image(path: &Path) -> Self {
@@ -136,6 +157,7 @@ impl Setup {
             machine: None,
             held_key: None,
             may_reset: false,
+            kernel_arguments: String::new(),
             arguments: Vec::new(),
         }
     }
@@ -227,6 +249,18 @@ impl Setup {
         self
     }
 
+    /// Another initramfs, where QEMU itself loads the kernel.
+    pub fn initramfs(mut self, path: &Path) -> Self {
+        self.medium = Medium::Kernel(path.into());
+        self
+    }
+
+    /// Arguments for the kernel, after those that it has already, where QEMU itself loads that.
+    pub fn kernel_arguments(mut self, arguments: &str) -> Self {
+        self.kernel_arguments = format!("{} {arguments}", self.kernel_arguments).trim_start().into();
+        self
+    }
+
     /// One more argument for QEMU, as it is.
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.into());
@@ -267,6 +301,9 @@ impl Setup {
             command.arg("-S");
         }
         command.args(self.medium_arguments(&image));
+        if !self.kernel_arguments.is_empty() {
+            command.args(["-append", &self.kernel_arguments]);
+        }
         command.args(&self.arguments);
         Machine::start_qemu(command, self.scratch, control, self.serial, self.held_key)
     }

@@ -1,0 +1,17 @@
+#!/bin/sh
+# The first process of tests/machine/programs.rs on Eres: runs all test programs, then switches the machine off. Each one's output stands
+# between two lines of its own.
+mount -t devtmpfs none /dev
+mount -t proc none /proc
+mount -t tmpfs -o mode=1777 none /tmp
+mkdir -p /tmp/run /tmp/applets
+cd /tmp/run || exit 1
+for program in abi-tests children context jumps stack threads; do
+    echo "begin $program"
+    "/tests/$program"
+    echo "end $program: $?"
+done
+echo "begin applets"
+/bin/busybox sh /tests/applets.sh /tmp/applets 2>&1
+echo "end applets: $?"
+poweroff -f
