@@ -18,6 +18,7 @@ mod processes;
 mod record;
 mod signals;
 mod sockets;
+mod splice;
 mod system;
 mod table;
 mod terminal;

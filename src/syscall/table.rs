@@ -6,7 +6,7 @@ use super::arguments::{Argument, Fd, UserBuffer, UserPath, UserPtr};
 use super::time::Clock;
 use super::{
     Call, descriptors, directories, epoll, event_files, identity, memory, messages, metadata, poll, processes, signals,
-    sockets, system, threads, time, transfer,
+    sockets, splice, system, threads, time, transfer,
 };
 use spin::Once;
 
@@ -282,6 +282,7 @@ system_calls! {
     318 => getrandom(buffer: UserBuffer, flags: u32) = system::getrandom;
     319 => memfd_create(name: u64, flags: u32) = event_files::memfd_create;
     322 => execveat(directory: Fd, path: UserPath, arguments: u64, environment: u64, flags: u32) = processes::execveat;
+    326 => copy_file_range(from: Fd, offset: UserPtr<u64>, to: Fd, target_offset: UserPtr<u64>, count: usize, flags: u32) = splice::copy_file_range;
     332 => statx(directory: Fd, path: UserPath, flags: u32, mask: u32, target: UserPtr<_>) = metadata::statx;
     435 => clone3(arguments: UserBuffer) = processes::clone3;
     436 => close_range(first: u32, last: u32, flags: u32) = descriptors::close_range;

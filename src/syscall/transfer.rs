@@ -20,15 +20,15 @@ use logic::signal::{Signal, SignalInfo};
 /// Bytes of a page.
 const PAGE_BYTES: usize = 4096;
 /// Bytes of a piece.
-const PIECE: usize = 64 * 1024;
+pub const PIECE: usize = 64 * 1024;
 /// Bytes that one call transfers at most: Linux's `MAX_RW_COUNT`.
-const MOST: usize = 0x7fff_f000;
+pub const MOST: usize = 0x7fff_f000;
 /// Buffers of readv(2).
 const MOST_BUFFERS: usize = general::UIO_MAXIOV as usize;
 
 /// Where a transfer begins.
 #[derive(Clone, Copy)]
-enum From {
+pub enum From {
     /// At the file's position, if it has one.
     Position,
     /// Here.
@@ -264,8 +264,11 @@ fn page_by_page(
     Ok(done)
 }
 
-/// Writes a piece; of what has no position all of it, unless it must not wait.
-fn write_piece(
+/// Writes a piece; of what has no position all of it, unless it must not wait. From an offset, `done` bytes have been written.
+///
+/// # Errors
+/// As write(2); of [`Errno::EPIPE`] the caller [tells](tell_of_broken_pipe).
+pub fn write_piece(
     task: &Task,
     open: &OpenFile,
     claimed: &mut Option<logic::fs::open_file::PositionClaim<'_>>,

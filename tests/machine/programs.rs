@@ -13,7 +13,6 @@ const C_PROGRAMS: [&str; 5] = ["children", "context", "jumps", "stack", "threads
 
 /// Tests of `abi-tests` that fail on Eres so far, and why. One that passes does not belong here any more.
 const GAPS: &[(&str, &str)] = &[
-    ("files::copying_ranges_within_the_kernel", "there is no copy_file_range"),
     ("permissions::what_only_root_may_do", "nice values do not exist"),
     ("memory_faults::a_file_that_shrinks_is_a_bus_error", "a page stays mapped when its file is cut off before it"),
     ("processes::the_parents_death_is_told", "there is no PR_SET_PDEATHSIG"),

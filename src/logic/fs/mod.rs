@@ -13,6 +13,7 @@
 pub mod abi;
 pub mod anonymous;
 pub mod attributes;
+pub mod copy_range;
 pub mod cpio;
 pub mod credentials;
 #[cfg(test)]
