@@ -1,14 +1,24 @@
-//! Bytes from one file to another within the kernel: copy_file_range(2).
+//! Bytes from one file to another within the kernel: copy_file_range(2), splice(2), tee(2), vmsplice(2).
 //!
 //! They go through a buffer of the kernel's, a piece at a time: no page is ever shared between files.
 
-use super::arguments::{Fd, UserPtr, zeroed};
-use super::blocking::claim;
-use super::transfer::{From, MOST, PIECE, write_piece};
+use super::arguments::{Fd, UserBuffer, UserPtr, zeroed};
+use super::blocking::{Waiting, claim};
+use super::terminal::{check_read, check_write};
+use super::transfer::{
+    From, MOST, PIECE, buffers_at, copy_in, copy_out, read_stream, tell_of_broken_pipe, write_piece,
+};
 use crate::proc::process::{Answer, Current, Stop, Task};
+use alloc::sync::Arc;
+use core::any::Any;
+use core::ops::ControlFlow;
 use logic::errno::Errno;
-use logic::fs::copy_range;
-use logic::fs::open_file::{OpenFile, PositionClaim, Seek};
+use logic::fs::attributes::FileKind;
+use logic::fs::credentials::Access;
+use logic::fs::open_file::{OpenFile, PositionClaim, Seek, StatusFlags};
+use logic::fs::{File, copy_range};
+use logic::ipc::pipe::splice::may_wait;
+use logic::ipc::pipe::{End, Pipe};
 
 /// Where a transfer begins in a file, and whose that is to say.
 enum Start<'a> {
@@ -130,4 +140,283 @@ fn copy(
         }
     }
     Ok((total, Ok(())))
+}
+
+/// The end of a pipe that an open file is.
+fn end_of(open: &OpenFile) -> Option<&End> {
+    let file: &dyn Any = &**open.file();
+    file.downcast_ref()
+}
+
+/// Tries something with an end of a pipe, as long as it answers `EAGAIN` if the call may wait.
+fn attempt<T>(task: &Task, end: &End, waits: bool, mut attempt: impl FnMut() -> Result<T, Errno>) -> Result<T, Stop> {
+    match end.changes() {
+        Some(queue) if waits => Waiting::new(task).until(queue, attempt),
+        _ => Ok(attempt()?),
+    }
+}
+
+/// What becomes of a call that moved `total` bytes and then stopped: only who moved nothing hears why.
+fn answer(task: &Task, total: usize, outcome: Result<(), Stop>) -> Answer {
+    if outcome == Err(Stop::Failed(Errno::EPIPE)) {
+        tell_of_broken_pipe(task);
+    }
+    match outcome {
+        Err(stop) if total == 0 => Err(stop),
+        _ => Ok(total as u64),
+    }
+}
+
+/// splice(2).
+pub fn splice(
+    current: &mut Current,
+    from: Fd,
+    offset: UserPtr<u64>,
+    to: Fd,
+    target_offset: UserPtr<u64>,
+    count: usize,
+    flags: u32,
+) -> Answer {
+    let task = &current.task;
+    if count == 0 {
+        return Ok(0);
+    }
+    let waits = may_wait(flags)?;
+    let count = count.min(MOST);
+    let (source, target) = (task.files().get(from.0)?, task.files().get(to.0)?);
+    check_open(&source, &target)?;
+    let (input, output) = (end_of(&source), end_of(&target));
+    if (input.is_some() && !offset.is_null()) || (output.is_some() && !target_offset.is_null()) {
+        return Err(Errno::ESPIPE.into());
+    }
+    let is_nonblocking = |open: &OpenFile| open.flags().contains(StatusFlags::NONBLOCK);
+    match (input, output) {
+        (Some(input), Some(output)) => {
+            let waits = waits && !is_nonblocking(&source) && !is_nonblocking(&target);
+            between(task, input, output, count, waits, Keep::Not)
+        }
+        (Some(input), None) => {
+            if target.flags().contains(StatusFlags::APPEND) {
+                return Err(Errno::EINVAL.into());
+            }
+            let start = start_of(task, &target, target_offset)?;
+            check_write(task, &target)?;
+            from_pipe(task, input, &target, start, count, waits && !is_nonblocking(&source))
+        }
+        (None, Some(output)) => {
+            let start = start_of(task, &source, offset)?;
+            check_read(task, &source)?;
+            to_pipe(task, &source, start, output, count, waits && !is_nonblocking(&target))
+        }
+        (None, None) => Err(Errno::EINVAL.into()),
+    }
+}
+
+fn check_open(source: &OpenFile, target: &OpenFile) -> Result<(), Errno> {
+    let is_open = |open: &OpenFile, access| !open.is_path_only() && open.access().contains(access);
+    if is_open(source, Access::READ) && is_open(target, Access::WRITE) { Ok(()) } else { Err(Errno::EBADF) }
+}
+
+/// Where splice(2) begins in a file that is no pipe.
+fn start_of<'a>(task: &Task, open: &'a OpenFile, offset: UserPtr<u64>) -> Result<Start<'a>, Stop> {
+    let can = match open.place().inode().kind() {
+        FileKind::Regular => open.has_position(),
+        FileKind::CharacterDevice | FileKind::Socket => true,
+        _ => false,
+    };
+    if !can {
+        return Err(Errno::EINVAL.into());
+    }
+    match Start::given(task, offset)? {
+        Some(start) if !open.has_position() || i64::try_from(start.value()).is_err() => Err(Errno::EINVAL.into()),
+        Some(start) => Ok(start),
+        None => Start::of(task, open),
+    }
+}
+
+/// Whether bytes stay where they come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    /// tee(2).
+    All,
+    /// splice(2).
+    Not,
+}
+
+/// From one pipe to another: waits for the first bytes and for room, and then takes what there is.
+fn between(task: &Task, input: &End, output: &End, count: usize, waits: bool, keep: Keep) -> Answer {
+    if Arc::<Pipe>::ptr_eq(input.pipe(), output.pipe()) {
+        return Err(Errno::EINVAL.into());
+    }
+    let mut total = 0;
+    let mut piece = zeroed(PIECE.min(count))?;
+    let mut step = |total: usize| -> Result<ControlFlow<(), usize>, Stop> {
+        // Waits with no claim, so that nobody else has to.
+        drop(attempt(task, input, waits && total == 0, || input.claim())?);
+        let room = attempt(task, output, waits && total == 0, || output.room())?;
+        let claim = match input.claim() {
+            Err(Errno::EAGAIN) if total == 0 => return Ok(ControlFlow::Continue(0)),
+            claim => claim?,
+        };
+        let bytes = piece.get_mut(..PIECE.min(count - total).min(room)).unwrap_or_default();
+        let got = claim.peek(bytes);
+        if got == 0 {
+            return Ok(ControlFlow::Break(()));
+        }
+        match output.write(0, bytes.get(..got).unwrap_or_default()) {
+            // Others were faster.
+            Err(Errno::EAGAIN) if total == 0 => Ok(ControlFlow::Continue(0)),
+            written => {
+                let written = written?;
+                if keep == Keep::Not {
+                    claim.take(written);
+                }
+                Ok(ControlFlow::Continue(written))
+            }
+        }
+    };
+    let outcome = loop {
+        match step(total) {
+            Ok(ControlFlow::Continue(moved)) => total += moved,
+            Ok(ControlFlow::Break(())) => break Ok(()),
+            Err(stop) => break Err(stop),
+        }
+        // What stays would come again.
+        if total == count || (total > 0 && (keep == Keep::All || task.wants_attention())) {
+            break Ok(());
+        }
+    };
+    answer(task, total, outcome)
+}
+
+/// From a pipe to a file: waits for the first bytes, and for the file as write(2) does.
+fn from_pipe(task: &Task, input: &End, target: &OpenFile, start: Start<'_>, count: usize, waits: bool) -> Answer {
+    let first = start.value();
+    let from = if matches!(start, Start::Nowhere) { From::Position } else { From::Offset(first) };
+    let mut total = 0;
+    let mut piece = zeroed(PIECE.min(count))?;
+    let mut step = |total: usize| -> Result<usize, Stop> {
+        let claim = attempt(task, input, waits && total == 0, || input.claim())?;
+        let bytes = piece.get_mut(..PIECE.min(count - total)).unwrap_or_default();
+        let got = claim.peek(bytes);
+        if got == 0 {
+            return Ok(0);
+        }
+        let written = write_piece(task, target, &mut None, from, total, bytes.get(..got).unwrap_or_default())?;
+        claim.take(written);
+        Ok(written)
+    };
+    let outcome = loop {
+        match step(total) {
+            Ok(0) => break Ok(()),
+            Ok(moved) => total += moved,
+            Err(stop) => break Err(stop),
+        }
+        if total == count || task.wants_attention() {
+            break Ok(());
+        }
+    };
+    if total > 0 {
+        start.advance(task, total)?;
+    }
+    answer(task, total, outcome)
+}
+
+/// From a file to a pipe: waits for room, and for the file as read(2) does; once.
+fn to_pipe(task: &Task, source: &OpenFile, start: Start<'_>, output: &End, count: usize, waits: bool) -> Answer {
+    let mut total = 0;
+    let mut piece = zeroed(PIECE.min(count))?;
+    let mut step = |total: usize| -> Result<usize, Stop> {
+        let room = attempt(task, output, waits && total == 0, || output.room())?;
+        let bytes = piece.get_mut(..PIECE.min(count - total).min(room)).unwrap_or_default();
+        let got = match start {
+            Start::Nowhere => read_stream(task, source, false, bytes)?,
+            _ => source.read_at(start.value().saturating_add(total as u64), bytes)?,
+        };
+        output.write_all(bytes.get(..got).unwrap_or_default())?;
+        Ok(got)
+    };
+    let outcome = loop {
+        match step(total) {
+            Ok(0) => break Ok(()),
+            Ok(moved) => total += moved,
+            Err(stop) => break Err(stop),
+        }
+        // A second read of a stream might wait.
+        if total == count || matches!(start, Start::Nowhere) || task.wants_attention() {
+            break Ok(());
+        }
+    };
+    if total > 0 {
+        start.advance(task, total)?;
+    }
+    answer(task, total, outcome)
+}
+
+/// tee(2).
+pub fn tee(current: &mut Current, from: Fd, to: Fd, count: usize, flags: u32) -> Answer {
+    let task = &current.task;
+    let waits = may_wait(flags)?;
+    if count == 0 {
+        return Ok(0);
+    }
+    let (source, target) = (task.files().get(from.0)?, task.files().get(to.0)?);
+    check_open(&source, &target)?;
+    let (Some(input), Some(output)) = (end_of(&source), end_of(&target)) else { return Err(Errno::EINVAL.into()) };
+    let is_nonblocking = [&source, &target].iter().any(|open| open.flags().contains(StatusFlags::NONBLOCK));
+    between(task, input, output, count.min(MOST), waits && !is_nonblocking, Keep::All)
+}
+
+/// vmsplice(2): to a pipe from the program's memory, or to there; by copying.
+pub fn vmsplice(current: &mut Current, descriptor: Fd, buffers: UserPtr<u64>, count: usize, flags: u32) -> Answer {
+    let task = &current.task;
+    let waits = may_wait(flags)?;
+    let open = task.files().get(descriptor.0)?;
+    let end = end_of(&open).filter(|_| !open.is_path_only()).ok_or(Errno::EBADF)?;
+    let buffers = buffers_at(task, buffers, count)?;
+    let writes = open.access().contains(Access::WRITE);
+    let mut piece = zeroed(PIECE)?;
+    let mut total = 0;
+    let mut outcome = Ok(());
+    'all: for buffer in buffers {
+        let mut done = 0;
+        while done < buffer.length && total < MOST {
+            let wanted = PIECE.min(buffer.length - done).min(MOST - total);
+            let bytes = piece.get_mut(..wanted).unwrap_or_default();
+            let part = buffer.part(done, wanted);
+            let waits = waits && total == 0;
+            let moved = if writes { give(task, end, part, bytes, waits) } else { fetch(task, end, part, bytes, waits) };
+            match moved {
+                Ok(moved) => {
+                    (done, total) = (done + moved, total + moved);
+                    if moved < wanted {
+                        break 'all;
+                    }
+                }
+                Err(stop) => {
+                    outcome = Err(stop);
+                    break 'all;
+                }
+            }
+        }
+    }
+    answer(task, total, outcome)
+}
+
+/// From memory to a pipe.
+fn give(task: &Task, end: &End, part: UserBuffer, bytes: &mut [u8], waits: bool) -> Result<usize, Stop> {
+    let room = attempt(task, end, waits, || end.room())?;
+    let bytes = bytes.get_mut(..room.min(part.length)).unwrap_or_default();
+    let count = copy_in(task, part.address, bytes)?;
+    end.write_all(bytes.get(..count).unwrap_or_default())?;
+    Ok(count)
+}
+
+/// From a pipe to memory.
+fn fetch(task: &Task, end: &End, part: UserBuffer, bytes: &mut [u8], waits: bool) -> Result<usize, Stop> {
+    let claim = attempt(task, end, waits, || end.claim())?;
+    let got = claim.peek(bytes);
+    let count = copy_out(task, part.address, bytes.get(..got).unwrap_or_default())?;
+    claim.take(count);
+    Ok(count)
 }

@@ -256,6 +256,9 @@ system_calls! {
     271 => ppoll(entries: UserPtr<u64>, count: u32, timeout: UserPtr<_>, mask: UserPtr<u64>, mask_bytes: usize) = poll::ppoll;
     273 => set_robust_list(head: u64, bytes: usize) = threads::set_robust_list;
     274 => get_robust_list(number: i32, head: UserPtr<u64>, bytes: UserPtr<u64>) = threads::get_robust_list;
+    275 => splice(from: Fd, offset: UserPtr<u64>, to: Fd, target_offset: UserPtr<u64>, count: usize, flags: u32) = splice::splice;
+    276 => tee(from: Fd, to: Fd, count: usize, flags: u32) = splice::tee;
+    278 => vmsplice(descriptor: Fd, buffers: UserPtr<u64>, count: usize, flags: u32) = splice::vmsplice;
     280 => utimensat(directory: Fd, path: UserPath, times: UserPtr<_>, flags: u32) = metadata::utimensat;
     281 => epoll_pwait(epoll: Fd, events: UserPtr<u64>, most: i32, milliseconds: i32, mask: UserPtr<u64>, mask_bytes: usize) = epoll::epoll_pwait;
     282 => signalfd(descriptor: Fd, wanted: UserPtr<u64>, set_bytes: usize) = event_files::signalfd;

@@ -176,7 +176,10 @@ fn read_into(task: &Arc<Task>, open: &OpenFile, buffers: &[UserBuffer], from: Fr
 }
 
 /// Reads what has no position.
-fn read_stream(task: &Task, open: &OpenFile, never_waits: bool, bytes: &mut [u8]) -> Result<usize, Stop> {
+///
+/// # Errors
+/// As read(2).
+pub fn read_stream(task: &Task, open: &OpenFile, never_waits: bool, bytes: &mut [u8]) -> Result<usize, Stop> {
     match open.file().terminal() {
         Some(terminal) if !never_waits && !open.flags().contains(StatusFlags::NONBLOCK) => {
             terminal::read(task, open, terminal, bytes)
@@ -229,7 +232,7 @@ fn write_from(task: &Arc<Task>, open: &OpenFile, buffers: &[UserBuffer], from: F
 ///
 /// # Errors
 /// Why nothing can be copied.
-fn copy_out(task: &Task, address: u64, bytes: &[u8]) -> Result<usize, Errno> {
+pub fn copy_out(task: &Task, address: u64, bytes: &[u8]) -> Result<usize, Errno> {
     page_by_page(address, bytes.len(), |at, range| task.write(at, bytes.get(range).unwrap_or_default()))
 }
 
@@ -237,7 +240,7 @@ fn copy_out(task: &Task, address: u64, bytes: &[u8]) -> Result<usize, Errno> {
 ///
 /// # Errors
 /// Why nothing can be copied.
-fn copy_in(task: &Task, address: u64, bytes: &mut [u8]) -> Result<usize, Errno> {
+pub fn copy_in(task: &Task, address: u64, bytes: &mut [u8]) -> Result<usize, Errno> {
     page_by_page(address, bytes.len(), |at, range| task.read(at, bytes.get_mut(range).unwrap_or_default()))
 }
 

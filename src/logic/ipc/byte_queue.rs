@@ -56,26 +56,38 @@ impl ByteQueue {
 
     /// Takes the oldest bytes, as many as there are and `buffer` holds.
     pub fn pop(&mut self, buffer: &mut [u8]) -> usize {
-        let wanted = buffer.len().min(self.length);
+        let done = self.peek(0, buffer);
+        self.discard(done);
+        done
+    }
+
+    /// Copies bytes from the one after the `offset` oldest on, as many as there are and `buffer` holds. They stay.
+    pub fn peek(&self, offset: usize, buffer: &mut [u8]) -> usize {
+        let wanted = buffer.len().min(self.length.saturating_sub(offset));
         let mut done = 0_usize;
         while done < wanted {
+            let start = self.first.saturating_add(offset).saturating_add(done);
             let Some(target) = buffer.get_mut(done..wanted) else { break };
-            let Some(source) = self.pages.front().and_then(|page| page.get(self.first..)) else { break };
-            let count = copy(target, source);
-            done = done.saturating_add(count);
-            self.first = self.first.saturating_add(count);
-            if self.first >= PAGE {
-                self.first = 0;
-                self.spare = self.pages.pop_front().or(self.spare.take());
-            }
+            let Some(source) = self.pages.get(start / PAGE).and_then(|page| page.get(start % PAGE..)) else { break };
+            done = done.saturating_add(copy(target, source));
         }
-        self.length = self.length.saturating_sub(done);
+        done
+    }
+
+    /// Takes the oldest `count` bytes away, or all if there are fewer.
+    pub fn discard(&mut self, count: usize) {
+        let count = count.min(self.length);
+        self.length = self.length.saturating_sub(count);
+        self.first = self.first.saturating_add(count);
+        while self.first >= PAGE {
+            self.first = self.first.saturating_sub(PAGE);
+            self.spare = self.pages.pop_front().or(self.spare.take());
+        }
         if self.length == 0 {
             self.first = 0;
             self.spare = self.pages.pop_front().or(self.spare.take());
             self.pages.clear();
         }
-        done
     }
 
     /// Has pages for so many bytes more.
@@ -137,6 +149,11 @@ mod tests {
                     model.extend(bytes);
                 } else {
                     let mut bytes = vec![0; length];
+                    let skipped = length / 3;
+                    let peeked = queue.peek(skipped, &mut bytes);
+                    prop_assert_eq!(peeked, length.min(model.len().saturating_sub(skipped)));
+                    let expected: Vec<u8> = model.iter().copied().skip(skipped).take(peeked).collect();
+                    prop_assert_eq!(&bytes[..peeked], &expected[..]);
                     let count = queue.pop(&mut bytes);
                     prop_assert_eq!(count, length.min(model.len()));
                     let expected: Vec<u8> = model.drain(..count).collect();

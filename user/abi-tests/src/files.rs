@@ -443,6 +443,12 @@ fn copying_ranges_within_the_kernel() {
     is!(sys!(SYS_copy_file_range, from, 0, to, 0, 100, 0), 10);
     is!(raw_at(to, 0, 100), b"0123456789");
     fails!(EINVAL, SYS_copy_file_range, from, 0, to, 0, 1, 1);
+    let (mut source, mut target) = (0_i64, 3_i64);
+    fails!(EINVAL, SYS_copy_file_range, from, &mut source, from, &mut target, 4, 0);
+    is!(sys!(SYS_copy_file_range, from, &mut source, from, &mut target, 3, 0), 3);
+    is!(raw_at(from, 0, 100), b"0120126789");
+    fails!(EBADF, SYS_copy_file_range, 150, 0, to, 0, 1, 0);
+    fails!(EINVAL, SYS_copy_file_range, from, 0, pipe(0).1, 0, 1, 0);
 }
 
 fn synchronisation_is_accepted() {

@@ -232,4 +232,19 @@ fn bytes_between_pipes_are_moved() {
     is!(sys!(SYS_splice, input, 0, file, 0, 100, 0), 11);
     is!(std::fs::read("file").ok(), Some(b"to the file".to_vec()));
     fails!(EINVAL, SYS_splice, file, 0, file, 0, 1, 0);
+    let mut offset = 3_i64;
+    is!(sys!(SYS_splice, file, &mut offset, output, 0, 4, 0), 4);
+    is!((offset, read(input, 10)), (7, b"the ".to_vec()));
+    fails!(ESPIPE, SYS_splice, file, 0, output, &mut offset, 1, 0);
+    fails!(EAGAIN, SYS_splice, input, 0, second_output, 0, 1, 0);
+    fails!(EINVAL, SYS_splice, input, 0, output, 0, 1, 0);
+    fails!(EINVAL, SYS_tee, input, file, 1, 0);
+    let parts = [
+        iovec { iov_base: c"ab".as_ptr() as *mut _, iov_len: 2 },
+        iovec { iov_base: c"cd".as_ptr() as *mut _, iov_len: 2 },
+    ];
+    is!(sys!(SYS_vmsplice, output, &parts, 2, 0), 4);
+    is!(read(input, 10), b"abcd");
+    fails!(EBADF, SYS_vmsplice, file, &parts, 2, 0);
+    fails!(EINVAL, SYS_vmsplice, output, &parts, 2, 1024);
 }

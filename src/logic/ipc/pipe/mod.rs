@@ -4,6 +4,9 @@
 //! bytes are written at once or not at all. A write wakes one reader, and who leaves something for others wakes the next; writers
 //! are woken only when there is room for [`PIPE_BUF`] bytes again, so that whoever is woken can go on.
 
+pub mod splice;
+#[cfg(test)]
+mod splice_tests;
 #[cfg(test)]
 mod tests;
 
@@ -65,6 +68,8 @@ struct State {
     capacity: usize,
     readers: Side,
     writers: Side,
+    /// One call has what waits, and no other reads.
+    is_claimed: bool,
 }
 
 /// The ends of one direction.
@@ -111,6 +116,7 @@ impl Pipe {
                     capacity: USUAL_CAPACITY,
                     readers: Side::default(),
                     writers: Side::default(),
+                    is_claimed: false,
                 },
             ),
             readable: WaitQueue::new(),
@@ -196,6 +202,9 @@ impl Pipe {
     /// Moves up to [`PIPE_BUF`] bytes out; none if there are none.
     fn take(&self, bytes: &mut [u8]) -> Taken {
         let mut state = self.state.lock();
+        if state.is_claimed {
+            return splice::CLAIMED;
+        }
         let had_room = state.has_room();
         let count = state.bytes.pop(bytes);
         let left = !state.bytes.is_empty();
@@ -348,7 +357,7 @@ impl File for End {
         let state = self.pipe.state.lock();
         let mut ready = Readiness::empty();
         if self.access.reads() {
-            if !state.bytes.is_empty() {
+            if !state.bytes.is_empty() && !state.is_claimed {
                 ready |= Readiness::IN | Readiness::RDNORM;
             }
             // A FIFO that no writer ever opened is not at its end.
