@@ -204,6 +204,11 @@ impl Thread {
         self.entity.priority()
     }
 
+    /// Has it compete otherwise, from the next time on that it waits for its turn.
+    pub fn set_priority(&self, priority: Priority) {
+        self.entity.set_priority(priority);
+    }
+
     /// Processor time that it has had, up to the last time that somebody counted. What nobody wanted is not counted: an idle
     /// thread has none.
     pub fn run_time(&self) -> Duration {

@@ -5,14 +5,17 @@ use super::blocking::after_ns;
 use super::processes::find_process;
 use super::time::timespec;
 use crate::hw::percpu;
-use crate::proc::process::{Answer, Continuation, Current, NAME_BYTES, Stop};
+use crate::proc::process::{Answer, Continuation, Current, NAME_BYTES, Stop, Task, with_tree};
 use crate::proc::wait::Deadline;
 use crate::proc::{futex, scheduler};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use linux_raw_sys::{general, prctl};
 use logic::errno::Errno;
 use logic::process::futex::{Command, EVERYBODY, WakeOperation};
-use logic::process::robust;
+use logic::process::{Pid, Resource, Tree, nice, robust};
+use logic::sched::Nice;
 use logic::signal::Restart;
 use logic::time::Instant;
 
@@ -176,20 +179,57 @@ pub fn getcpu(current: &mut Current, cpu: UserPtr<u32>, node: UserPtr<u32>) -> A
     Ok(0)
 }
 
-/// getpriority(2): all are alike; the kernel's answer is 20 less the nice value.
-pub fn getpriority(current: &mut Current, which: u32, who: i32) -> Answer {
-    if which > general::PRIO_USER {
-        return Err(Errno::EINVAL.into());
+/// The tasks that getpriority(2) and setpriority(2) are about: a thread, a group's, or a user's.
+fn tasks_of(current: &Current, which: u32, who: i32) -> Result<Vec<Arc<Task>>, Errno> {
+    let task = &current.task;
+    let all = |tree: &Tree<Arc<Task>>, processes: &mut dyn Iterator<Item = Pid>| {
+        let mut tasks = Vec::new();
+        for living in processes.flat_map(|process| tree.living_threads(process)) {
+            tasks.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            tasks.push(living.clone());
+        }
+        Ok(tasks)
+    };
+    match which {
+        general::PRIO_PROCESS => {
+            let task = find_process(task, who)?;
+            let mut tasks = Vec::new();
+            tasks.try_reserve_exact(1).map_err(|_| Errno::ENOMEM)?;
+            tasks.push(task);
+            Ok(tasks)
+        }
+        general::PRIO_PGRP => with_tree(|tree| {
+            let group = if who == 0 { tree.group(task.process.id) } else { Pid::from_user(who) };
+            all(tree, &mut tree.members(group.ok_or(Errno::ESRCH)?))
+        })
+        .unwrap_or(Err(Errno::ESRCH)),
+        general::PRIO_USER => {
+            let user = if who == 0 { task.credentials().users.real } else { who.cast_unsigned() };
+            let mut tasks = with_tree(|tree| all(tree, &mut tree.processes())).unwrap_or(Err(Errno::ESRCH))?;
+            tasks.retain(|task| task.credentials().users.real == user);
+            Ok(tasks)
+        }
+        _ => Err(Errno::EINVAL),
     }
-    if which == general::PRIO_PROCESS {
-        find_process(&current.task, who)?;
-    }
-    Ok(20)
 }
 
-/// setpriority(2): accepted, without effect.
-pub fn setpriority(current: &mut Current, which: u32, who: i32, _: i32) -> Answer {
-    getpriority(current, which, who)?;
+/// getpriority(2): 20 less the nice value of who is the least nice.
+pub fn getpriority(current: &mut Current, which: u32, who: i32) -> Answer {
+    let ranks = tasks_of(current, which, who)?.into_iter().map(|task| nice::rank(task.nice()));
+    Ok(ranks.max().ok_or(Errno::ESRCH)?.into())
+}
+
+/// setpriority(2).
+pub fn setpriority(current: &mut Current, which: u32, who: i32, value: i32) -> Answer {
+    let new = Nice::new(value);
+    let own = current.task.credentials();
+    let tasks = tasks_of(current, which, who)?;
+    nice::answer(tasks.iter().map(|task| {
+        let limit = task.process.limit(Resource::Nice);
+        nice::may_change(&own, &task.credentials(), task.nice(), new, limit)?;
+        task.set_nice(new);
+        Ok(())
+    }))?;
     Ok(0)
 }
 

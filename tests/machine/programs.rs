@@ -13,7 +13,6 @@ const C_PROGRAMS: [&str; 5] = ["children", "context", "jumps", "stack", "threads
 
 /// Tests of `abi-tests` that fail on Eres so far, and why. One that passes does not belong here any more.
 const GAPS: &[(&str, &str)] = &[
-    ("permissions::what_only_root_may_do", "nice values do not exist"),
     ("memory_faults::a_file_that_shrinks_is_a_bus_error", "a page stays mapped when its file is cut off before it"),
     ("processes::the_parents_death_is_told", "there is no PR_SET_PDEATHSIG"),
     ("programs::a_running_program_is_not_written", "there is no ETXTBSY"),
@@ -21,7 +20,6 @@ const GAPS: &[(&str, &str)] = &[
     ("time::clocks_have_a_resolution", "coarse clocks are as fine as the others"),
     ("time::timers_of_processor_time", "there are no ITIMER_VIRTUAL and ITIMER_PROF"),
     ("identity::threads_have_names", "there is no PR_SET_PDEATHSIG"),
-    ("identity::priorities", "nice values do not exist"),
     ("identity::no_new_privileges", "PR_SET_NO_NEW_PRIVS has no effect"),
 ];
 

@@ -16,6 +16,7 @@ pub mod clone;
 pub mod credentials;
 pub mod futex;
 pub mod limits;
+pub mod nice;
 pub mod robust;
 pub mod status;
 pub mod users;

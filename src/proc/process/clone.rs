@@ -107,6 +107,7 @@ fn make(
     let context = if flags.contains(CloneFlags::FS) { task.context()? } else { task.context()?.copy() };
     let name = task.name.lock().clone();
     let child = Task::new(id, process, files, context, task.credentials(), name, task.signal_mask());
+    child.set_nice(task.nice());
     if flags.contains(CloneFlags::CHILD_CLEARTID) {
         child.clear_tid.store(request.child_tid, Ordering::Relaxed);
     }
@@ -184,7 +185,7 @@ fn spawn(
     let at_gate = gate.clone();
     let name = task.name.lock().clone();
     let name = core::str::from_utf8(&name).unwrap_or("program");
-    thread::spawn(name, Priority::NORMAL, move || {
+    thread::spawn(name, Priority::Fair(task.nice()), move || {
         if !at_gate.may_go() {
             return;
         }

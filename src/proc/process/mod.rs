@@ -29,18 +29,19 @@ pub use wait::wait_for_child;
 
 use super::scheduler;
 use super::space::{self, Space};
-use super::thread::Thread;
+use super::thread::{Priority, Thread};
 use crate::hw::clock;
 use crate::hw::user::UserContext;
 use alloc::sync::Arc;
 use arrayvec::ArrayVec;
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use core::task::Waker;
 use logic::errno::Errno;
 use logic::fs::place::Place;
 use logic::mem::space::{Access, FaultOutcome};
 use logic::process::{Credentials, Limits, Pid, Resource, Status, Tree};
 use logic::procfs::stat::Places;
+use logic::sched::Nice;
 use logic::signal::frame::Exception;
 use logic::signal::{Actions, AlternateStack, Pending, Restart, SignalSet};
 use logic::sync::{IrqLock, Rank, WaitQueue};
@@ -137,6 +138,8 @@ pub struct Task {
     pub robust_list: AtomicU64,
     /// Its parent waits until it has executed another program or ended.
     borrowed: IrqLock<Option<Arc<Borrowed>>>,
+    /// How nice it is; its kernel thread, once there is one, is scheduled by that.
+    nice: AtomicI32,
     /// Time in the program, in ticks of the time-stamp counter.
     pub user_ticks: AtomicU64,
 }
@@ -361,6 +364,7 @@ impl Task {
             clear_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
             borrowed: IrqLock::new(Rank::Process, None),
+            nice: AtomicI32::new(0),
             user_ticks: AtomicU64::new(0),
         })
     }
@@ -374,6 +378,21 @@ impl Task {
     pub fn adopt_thread(self: &Arc<Self>) {
         let thread = self.thread.call_once(scheduler::current);
         thread.task.call_once(|| Arc::downgrade(self));
+        thread.set_priority(Priority::Fair(self.nice()));
+    }
+
+    /// How nice it is to others.
+    pub fn nice(&self) -> Nice {
+        Nice::new(self.nice.load(Ordering::SeqCst))
+    }
+
+    /// Makes it so nice, from its next turn on.
+    pub fn set_nice(&self, nice: Nice) {
+        self.nice.store(nice.value(), Ordering::SeqCst);
+        if let Some(thread) = self.thread() {
+            // Of two who change it at once, both schedule it by what is there in the end.
+            thread.set_priority(Priority::Fair(self.nice()));
+        }
     }
 
     /// The kernel thread that it runs on.

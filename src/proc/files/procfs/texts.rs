@@ -14,7 +14,6 @@ use logic::fs::synthetic::Output;
 use logic::mem::space::{self, Reach};
 use logic::process::{Credentials, Description, Pid, Resource, Usage};
 use logic::procfs::{State, limits as limits_text, mounts as mounts_text, stat as stat_text, status as status_text};
-use logic::sched::Priority;
 use logic::signal::{Disposition, Signal, SignalSet};
 
 /// Bytes that are read of a process's memory at a time.
@@ -97,10 +96,6 @@ pub fn stat(subject: &Subject, output: &mut Output) -> Result<(), Errno> {
         true => (thread_usage(&task), Usage::default()),
         false => (facts.usage(process), children_usage),
     };
-    let nice = match task.thread().map(|thread| thread.priority()) {
-        Some(Priority::Fair(nice)) => nice.value(),
-        _ => 0,
-    };
     stat_text::Stat {
         id: if subject.is_thread() { task.id().number() } else { process.id.number() },
         name: &name,
@@ -112,7 +107,7 @@ pub fn stat(subject: &Subject, output: &mut Output) -> Result<(), Errno> {
         foreground: terminal.and_then(foreground),
         usage: own,
         children,
-        nice,
+        nice: task.nice().value(),
         threads: facts.living.len(),
         started_ns: process.started_ns,
         bytes: memory.sizes.total,
