@@ -34,10 +34,26 @@ impl<F: Fn() + Send + Sync> Wake for Function<F> {
 /// # Errors
 /// [`OutOfMemory`] if there is none to remember it with.
 pub fn call_at(deadline: Instant, function: impl Fn() + Send + Sync + 'static) -> Result<Call, OutOfMemory> {
+    let call = prepare(function)?;
+    call.come_at(deadline);
+    Ok(call)
+}
+
+/// The same without a time: it comes when [`Call::come_at`] has said so.
+///
+/// # Errors
+/// As of [`call_at`].
+pub fn prepare(function: impl Fn() + Send + Sync + 'static) -> Result<Call, OutOfMemory> {
     heap::ensure(HEAP_BYTES + size_of_val(&function))?;
-    let timer = Timer::new(Waker::from(Arc::new(Function(function))));
-    scheduler::set_timer(&timer, deadline);
-    Ok(Call(timer))
+    Ok(Call(Timer::new(Waker::from(Arc::new(Function(function))))))
+}
+
+impl Call {
+    /// Has it come at `deadline`. It must not be about to come already: this is for one that was only [prepared](prepare), or for its own
+    /// function while that runs.
+    pub fn come_at(&self, deadline: Instant) {
+        scheduler::set_timer(&self.0, deadline);
+    }
 }
 
 impl Drop for Call {

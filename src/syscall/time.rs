@@ -3,7 +3,7 @@
 use super::arguments::{Argument, Registers, UserPtr};
 use super::blocking::after_ns;
 use crate::hw::clock;
-use crate::proc::process::{Answer, Continuation, Current, Stop, find_task};
+use crate::proc::process::{Answer, Continuation, Counted, Current, Stop, find_task};
 use crate::proc::wait::{Outcome, wait_until};
 use linux_raw_sys::general;
 use logic::errno::Errno;
@@ -206,9 +206,9 @@ pub fn alarm(current: &mut Current, seconds: u32) -> Answer {
     Ok(left.div_ceil(SECOND_NS))
 }
 
-/// setitimer(2): the one that counts real time.
+/// setitimer(2).
 pub fn setitimer(current: &mut Current, which: u32, new: UserPtr<[u8; 32]>, old: UserPtr<[u8; 32]>) -> Answer {
-    check_timer(which)?;
+    let which = Interval::new(which)?;
     let task = &current.task;
     let (interval, value) = match new.non_null() {
         None => (0, 0),
@@ -218,21 +218,40 @@ pub fn setitimer(current: &mut Current, which: u32, new: UserPtr<[u8; 32]>, old:
             (part(0)?, part(16)?)
         }
     };
-    let was = task.set_alarm(value, interval)?;
+    let was = match which {
+        Interval::Real => task.set_alarm(value, interval)?,
+        Interval::Processor(counted) => task.process.set_processor_timer(counted, value, interval)?,
+    };
     old.write_if_any(task, &timer_bytes(was))?;
     Ok(0)
 }
 
 /// getitimer(2).
 pub fn getitimer(current: &mut Current, which: u32, target: UserPtr<[u8; 32]>) -> Answer {
-    check_timer(which)?;
     let task = &current.task;
-    target.write(task, &timer_bytes(task.process.alarm()))?;
+    let left = match Interval::new(which)? {
+        Interval::Real => task.process.alarm(),
+        Interval::Processor(counted) => task.process.processor_timer(counted),
+    };
+    target.write(task, &timer_bytes(left))?;
     Ok(0)
 }
 
-fn check_timer(which: u32) -> Result<(), Errno> {
-    if which == general::ITIMER_REAL { Ok(()) } else { Err(Errno::EINVAL) }
+/// The interval timers of a process.
+enum Interval {
+    Real,
+    Processor(Counted),
+}
+
+impl Interval {
+    fn new(which: u32) -> Result<Self, Errno> {
+        match which {
+            general::ITIMER_REAL => Ok(Self::Real),
+            general::ITIMER_VIRTUAL => Ok(Self::Processor(Counted::Program)),
+            general::ITIMER_PROF => Ok(Self::Processor(Counted::All)),
+            _ => Err(Errno::EINVAL),
+        }
+    }
 }
 
 fn timer_bytes((left, interval): (u64, u64)) -> [u8; 32] {

@@ -18,7 +18,6 @@ const GAPS: &[(&str, &str)] = &[
     ("programs::a_running_program_is_not_written", "there is no ETXTBSY"),
     ("programs::set_user_id_programs", "PR_SET_NO_NEW_PRIVS has no effect"),
     ("time::clocks_have_a_resolution", "coarse clocks are as fine as the others"),
-    ("time::timers_of_processor_time", "there are no ITIMER_VIRTUAL and ITIMER_PROF"),
     ("identity::threads_have_names", "there is no PR_SET_PDEATHSIG"),
     ("identity::no_new_privileges", "PR_SET_NO_NEW_PRIVS has no effect"),
 ];

@@ -17,6 +17,7 @@ pub mod credentials;
 pub mod futex;
 pub mod limits;
 pub mod nice;
+pub mod processor_timer;
 pub mod robust;
 pub mod status;
 pub mod users;

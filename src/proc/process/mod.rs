@@ -12,6 +12,7 @@ mod clone;
 mod end;
 mod exec;
 mod files;
+mod processor_timers;
 mod signals;
 mod start;
 mod wait;
@@ -20,6 +21,7 @@ pub use clone::clone;
 pub use end::{end_process, end_task, make_room};
 pub use exec::{Program, execute};
 pub use files::{FileTable, FsContext, Walker};
+pub use processor_timers::Counted;
 pub use signals::{
     Action, SIGNALS_SENT, act, force, forget, post, post_to_task, post_to_terminal_group, post_to_terminal_leader,
     return_from_handler,
@@ -95,6 +97,7 @@ pub struct Process {
     /// Page faults.
     pub faults: AtomicU64,
     alarm: alarm::Alarm,
+    processor_timers: processor_timers::ProcessorTimers,
 }
 
 /// The program that a process runs.
@@ -296,6 +299,7 @@ impl Process {
             past_total_ns: AtomicU64::new(0),
             faults: AtomicU64::new(0),
             alarm: alarm::Alarm::new(),
+            processor_timers: processor_timers::ProcessorTimers::new(),
         })
     }
 

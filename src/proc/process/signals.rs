@@ -321,6 +321,10 @@ pub fn act(current: &mut Current) -> Action {
             let _ = send(process.id, SignalInfo::kernel(Signal::SIGALRM));
             continue;
         }
+        if let Some(signal) = task.take_processor_timer() {
+            let _ = send(process.id, SignalInfo::kernel(signal));
+            continue;
+        }
         if process.is_stopped() {
             wait_until(&process.resumed, None, || !process.is_stopped() || task.must_end());
             continue;

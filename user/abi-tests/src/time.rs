@@ -161,6 +161,25 @@ fn timers_of_processor_time() {
         std::hint::spin_loop();
     }
     is!(COUNT.load(Ordering::Relaxed), 1);
+    let mut left: itimerval = raw::zeroed();
+    ok!(SYS_getitimer, ITIMER_VIRTUAL, &mut left);
+    is!((left.it_value.tv_sec, left.it_value.tv_usec), (0, 0));
+    raw::on_signal(SIGPROF, count, 0);
+    let often = timeval { tv_sec: 0, tv_usec: 8000 };
+    ok!(SYS_setitimer, ITIMER_PROF, &itimerval { it_interval: often, it_value: often }, 0);
+    ok!(SYS_getitimer, ITIMER_PROF, &mut left);
+    holds!((1..=16_000).contains(&left.it_value.tv_usec) && left.it_interval.tv_usec == 8000);
+    // Time asleep does not count.
+    pause_ms(100);
+    holds!(COUNT.load(Ordering::Relaxed) <= 2);
+    while COUNT.load(Ordering::Relaxed) < 5 && begun.elapsed().as_secs() < 20 {
+        std::hint::spin_loop();
+    }
+    holds!(COUNT.load(Ordering::Relaxed) >= 5);
+    ok!(SYS_setitimer, ITIMER_PROF, &raw::zeroed::<itimerval>(), &mut left);
+    is!(left.it_interval.tv_usec, 8000);
+    fails!(EINVAL, SYS_setitimer, 3, &left, 0);
+    fails!(EINVAL, SYS_getitimer, 3, &mut left);
 }
 
 fn processor_time_is_counted() {
