@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds build/tests/initramfs.cpio, the first root file system with the programs of tests/machine/programs.rs besides: our tests of
-# system calls, and those in C. The programs alone are in build/tests/programs, for Linux to run.
+# system calls, and those in C; and `hostile`, for tests/machine/load.rs. The programs alone are in build/tests/programs, for Linux
+# to run.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 umask 022
@@ -12,14 +13,17 @@ programs=build/tests/programs
 rm -rf build/tests
 mkdir -p "$programs"
 CARGO_ENCODED_RUSTFLAGS=$(printf '%s\037%s' -Clinker=rust-lld -Clink-self-contained=yes) cargo build --quiet --locked --release \
-    --manifest-path user/Cargo.toml --package abi-tests --target x86_64-unknown-linux-musl --target-dir "$target"
-install -m 755 "$target/x86_64-unknown-linux-musl/release/abi-tests" "$programs/abi-tests"
+    --manifest-path user/Cargo.toml --package abi-tests --package hostile --target x86_64-unknown-linux-musl --target-dir "$target"
+for program in abi-tests hostile; do
+    install -m 755 "$target/x86_64-unknown-linux-musl/release/$program" "$programs/$program"
+done
 for source in user/c-tests/*.c; do
     name=${source##*/}
     cc -O1 -Wall -Wextra -Werror -static -pthread -s -o "$programs/${name%.c}" "$source"
 done
 install -m 644 tests/programs/applets.sh "$programs/applets.sh"
 install -m 755 tests/programs/all.sh "$programs/all.sh"
+install -m 755 tests/programs/load.sh "$programs/load.sh"
 cp -R build/root build/tests/root
 mkdir -p build/tests/root/{dev,proc,tmp}
 cp -R "$programs" build/tests/root/tests

@@ -14,7 +14,7 @@ scripts/setup.sh test
 echo "test: formatting"
 cargo fmt --check
 echo "test: shell scripts"
-shellcheck scripts/*.sh tests/programs/all.sh .ci/run
+shellcheck scripts/*.sh tests/programs/all.sh tests/programs/load.sh .ci/run
 echo "test: lints"
 cargo clippy --quiet --locked --all-targets -- -D warnings
 cargo kernel-clippy --quiet --locked -- -D warnings

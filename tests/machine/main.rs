@@ -15,6 +15,7 @@ mod hostile;
 mod input;
 mod last_log;
 mod limits;
+mod load;
 mod matrix;
 mod monitor;
 mod pci;

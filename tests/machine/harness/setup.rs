@@ -255,6 +255,12 @@ impl Setup {
         self
     }
 
+    /// Another kernel, where QEMU itself loads it.
+    pub fn kernel_file(mut self, path: &Path) -> Self {
+        self.image = path.into();
+        self
+    }
+
     /// Arguments for the kernel, after those that it has already, where QEMU itself loads that.
     pub fn kernel_arguments(mut self, arguments: &str) -> Self {
         self.kernel_arguments = format!("{} {arguments}", self.kernel_arguments).trim_start().into();
