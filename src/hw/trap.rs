@@ -2,7 +2,7 @@
 //! in a silent reset, unless `fixup` expected it.
 
 use super::lock::Panicking;
-use super::{areas, fixup, gdt, irq, machine_check, percpu};
+use super::{areas, cpu, fixup, gdt, irq, machine_check, percpu};
 use core::fmt;
 use core::ptr;
 use core::sync::atomic::Ordering;
@@ -56,6 +56,9 @@ const DOUBLE_FAULT: u64 = 8;
 const PAGE_FAULT: u64 = 14;
 const MACHINE_CHECK: u64 = 18;
 const FIRST_INTERRUPT: u64 = 32;
+
+/// Cycles of the time-stamp counter that the others have for reports of a machine check: about a second at most.
+const MACHINE_CHECK_CYCLES: u64 = 1 << 31;
 
 /// What an NMI is for, if another processor sent it.
 static NMI_HOOK: Once<fn() -> bool> = Once::new();
@@ -161,6 +164,7 @@ fn fatal(frame: &TrapFrame) -> ! {
         && let Some(report) = machine_check::worst()
     {
         this.machine_check.call_once(|| report);
+        wait_for_machine_checks();
     }
     // The first counts: others may come while it is reported.
     let first = ptr::from_ref(frame).cast_mut();
@@ -170,6 +174,19 @@ fn fatal(frame: &TrapFrame) -> ! {
         name(vector),
         Why { vector, error_code: frame.error_code, address: Cr2::read_raw() }
     )
+}
+
+/// Lets the processors that a machine check was told to as well leave their reports, unless the one that says where is there
+/// already. Some hardware tells one processor alone, so that this must end.
+fn wait_for_machine_checks() {
+    let start = cpu::tsc();
+    let is_whole = || {
+        percpu::all().all(|cpu| cpu.machine_check.get().is_some())
+            || worst_machine_check().is_some_and(|(_, report)| report.is_uncorrected() && report.has_address())
+    };
+    while !is_whole() && cpu::tsc().wrapping_sub(start) < MACHINE_CHECK_CYCLES {
+        core::hint::spin_loop();
+    }
 }
 
 /// The worst that any processor's hardware has reported, and whose it is.
