@@ -101,6 +101,11 @@ pub fn deadline_in(task: &Task, timeout: UserPtr<[u8; 16]>) -> Result<Deadline, 
     }
 }
 
+/// Nanoseconds until then; 0 if it is past.
+pub fn left_ns(deadline: Instant) -> u64 {
+    deadline.nanoseconds().saturating_sub(clock::now().nanoseconds())
+}
+
 /// The time that is so many nanoseconds from now.
 pub fn after_ns(nanoseconds: u64) -> Instant {
     Instant::from_nanoseconds(clock::now().nanoseconds().saturating_add(nanoseconds))

@@ -1,7 +1,7 @@
 //! What goes through sockets: send(2), recv(2), sendmsg(2), recvmsg(2) and their kin.
 
 use super::arguments::{Fd, UserBuffer, UserPtr, zeroed};
-use super::blocking::Waiting;
+use super::blocking::{Waiting, deadline_in, left_ns};
 use super::sockets::{credentials, find, read_address, socket_of, write_address};
 use super::transfer::{buffers_at, tell_of_broken_pipe};
 use crate::hw::clock;
@@ -412,10 +412,7 @@ pub fn recvmmsg(
 ) -> Answer {
     let task = &current.task;
     let open = task.files().get(descriptor.0)?;
-    let deadline = match timeout.non_null() {
-        Some(timeout) => Some(super::blocking::after_ns(super::time::timespec(&timeout.read(task)?)?)),
-        None => None,
-    };
+    let deadline = deadline_in(task, timeout)?;
     let answer = each_message(task, messages, count, |number, message| {
         if number > 0 && deadline.is_some_and(|deadline| clock::now() >= deadline) {
             return Err(Errno::EAGAIN.into());
@@ -425,7 +422,7 @@ pub fn recvmmsg(
         take_message(task, &open, message, flags & !MSG_WAITFORONE)
     });
     if let Some(deadline) = deadline {
-        let left = deadline.nanoseconds().saturating_sub(clock::now().nanoseconds());
+        let left = left_ns(deadline);
         timeout.write(task, &super::time::to_timespec(left))?;
     }
     answer

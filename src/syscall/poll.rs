@@ -1,9 +1,8 @@
 //! Waiting for several files: poll(2), ppoll(2), select(2), pselect6(2).
 
 use super::arguments::{UserBuffer, UserPtr};
-use super::blocking::{after_ns, deadline_in};
+use super::blocking::{after_ns, deadline_in, left_ns};
 use super::time::{timeval, to_timespec};
-use crate::hw::clock;
 use crate::proc::process::{Answer, Continuation, Current, Stop, Task};
 use crate::proc::wait::{Deadline, wait_until};
 use alloc::sync::Arc;
@@ -88,7 +87,7 @@ pub fn lend_mask(task: &Task, mask: UserPtr<u64>, bytes: usize) -> Result<(), Er
 /// What was left of the time; who cannot be told is not, as in Linux.
 fn tell_rest(task: &Task, timeout: UserPtr<[u8; 16]>, deadline: Deadline) {
     if let Some(deadline) = deadline {
-        let left = deadline.nanoseconds().saturating_sub(clock::now().nanoseconds());
+        let left = left_ns(deadline);
         let _ = timeout.write_if_any(task, &to_timespec(left));
     }
 }
@@ -180,7 +179,7 @@ pub fn select(
     };
     let answer = select_until(&task, count, SetPointers([read, write, except]), deadline);
     if let Some(deadline) = deadline {
-        let left = deadline.nanoseconds().saturating_sub(clock::now().nanoseconds());
+        let left = left_ns(deadline);
         let rest = super::time::pair(left / 1_000_000_000, left % 1_000_000_000 / 1000);
         let _ = timeout.write_if_any(&task, &rest);
     }

@@ -1,7 +1,7 @@
 //! Time: clocks, sleeping, interval timers.
 
 use super::arguments::{Argument, Registers, UserPtr};
-use super::blocking::after_ns;
+use super::blocking::{after_ns, left_ns};
 use crate::hw::clock;
 use crate::proc::process::{Answer, Continuation, Counted, Current, Stop, find_task};
 use crate::proc::wait::{Outcome, wait_until};
@@ -187,7 +187,7 @@ fn sleep(current: &mut Current, deadline: Instant, rest: Option<u64>) -> Answer 
         return Ok(0);
     }
     let Some(rest) = rest else { return Err(Stop::Interrupted(Restart::IfNotHandled)) };
-    let left = deadline.nanoseconds().saturating_sub(clock::now().nanoseconds());
+    let left = left_ns(deadline);
     if left == 0 {
         return Ok(0);
     }
