@@ -1,17 +1,11 @@
 //! Claims to what waits in a pipe.
 
 use super::splice::may_wait;
+use super::tests::read;
 use super::*;
 use crate::ipc::testing::Bell;
 use crate::sync::Waiter;
 use linux_raw_sys::general::{SPLICE_F_GIFT, SPLICE_F_MORE, SPLICE_F_MOVE, SPLICE_F_NONBLOCK};
-
-fn read(end: &End, most: usize) -> Result<Vec<u8>, Errno> {
-    let mut bytes = vec![0; most];
-    let count = end.read(0, &mut bytes)?;
-    bytes.truncate(count);
-    Ok(bytes)
-}
 
 #[test]
 fn flags_are_those_of_the_manual() {

@@ -6,7 +6,7 @@ use crate::sync::Waiter;
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
-fn read(end: &End, most: usize) -> Result<Vec<u8>, Errno> {
+pub(super) fn read(end: &End, most: usize) -> Result<Vec<u8>, Errno> {
     let mut bytes = vec![0; most];
     let count = end.read(0, &mut bytes)?;
     bytes.truncate(count);
