@@ -2,17 +2,23 @@
 //!
 //! A program's memory is copied from and to by [`read`] and [`write`] alone. They go straight at it; only where that faults is the
 //! space asked to bring the page.
+//!
+//! All spaces are known by number, so that pages of a file that is cut off can be taken away from whoever shows them.
 
 use super::mutex::{Mutex, MutexGuard};
 use crate::hw::context;
 use crate::hw::space::{FRAMES, MachineTables, Root, kernel_tables};
 use crate::hw::user_memory::{self, Unmapped};
-use alloc::sync::Arc;
+use alloc::collections::BTreeMap;
+use alloc::sync::{Arc, Weak};
+use core::sync::atomic::{AtomicU64, Ordering};
 use logic::errno::Errno;
+use logic::fs::attributes::Identity;
 use logic::mem::OutOfFrames;
 use logic::mem::page::Page;
 use logic::mem::space::layout::Layout;
 use logic::mem::space::{Access, AddressSpace, FaultOutcome, Flush, Limits, Processors, Stale, Usage};
+use logic::sync::{IrqLock, Rank};
 use spin::Once;
 
 /// An address space of this machine.
@@ -21,8 +27,13 @@ pub type MachineSpace = AddressSpace<MachineTables>;
 /// What an operation on a space gathers.
 pub type MachineFlush<'a> = Flush<'a, MachineTables>;
 
+/// All spaces there are, by their numbers.
+static SPACES: IrqLock<BTreeMap<u64, Weak<Space>>> = IrqLock::new(Rank::AddressSpace, BTreeMap::new());
+
 /// An address space, and what processors know of it.
 pub struct Space {
+    /// Grows: a child's is greater than its parent's.
+    number: u64,
     /// `None` only while it is dropped.
     root: Option<Arc<Root>>,
     /// Likewise.
@@ -52,7 +63,11 @@ impl Space {
     }
 
     fn of(space: MachineSpace) -> Arc<Self> {
-        Arc::new(Self { root: Some(Root::new(space.root())), content: Mutex::new(Some(space)) })
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        let made = Arc::new(Self { number, root: Some(Root::new(space.root())), content: Mutex::new(Some(space)) });
+        SPACES.lock().insert(number, Arc::downgrade(&made));
+        made
     }
 
     fn root(&self) -> &Arc<Root> {
@@ -78,7 +93,8 @@ impl Space {
     /// # Errors
     /// [`Errno::ENOMEM`].
     pub fn fork(&self) -> Result<Arc<Self>, Errno> {
-        self.edit(|space, flush| space.fork(flush)).map(Self::of)
+        // Known before the parent may be edited again: see `forget_file`.
+        self.edit(|space, flush| space.fork(flush).map(Self::of))
     }
 
     /// What this processor runs goes on in the space.
@@ -92,6 +108,19 @@ impl Space {
     }
 }
 
+/// Takes the pages of a file from `first` on away from all spaces. The file ends before them already, so that none comes back. No
+/// lock may be held.
+pub fn forget_file(file: Identity, first: u64) {
+    let mut next = 0;
+    loop {
+        // A child that was made before its parent is reached is there by then, and comes later.
+        let found = SPACES.lock().range(next..).find_map(|(_, space)| space.upgrade());
+        let Some(space) = found else { break };
+        space.edit(|content, flush| content.forget_pages((file.device, file.inode), first, flush));
+        next = space.number + 1;
+    }
+}
+
 /// What this processor runs goes on without a program.
 pub fn leave() {
     context::set_root(None);
@@ -99,6 +128,8 @@ pub fn leave() {
 
 impl Drop for Space {
     fn drop(&mut self) {
+        let known = SPACES.lock().remove(&self.number);
+        drop(known);
         if let Some(root) = self.root.take() {
             root.retire();
         }

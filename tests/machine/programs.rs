@@ -13,7 +13,6 @@ const C_PROGRAMS: [&str; 5] = ["children", "context", "jumps", "stack", "threads
 
 /// Tests of `abi-tests` that fail on Eres so far, and why. One that passes does not belong here any more.
 const GAPS: &[(&str, &str)] = &[
-    ("memory_faults::a_file_that_shrinks_is_a_bus_error", "a page stays mapped when its file is cut off before it"),
     ("processes::the_parents_death_is_told", "there is no PR_SET_PDEATHSIG"),
     ("programs::a_running_program_is_not_written", "there is no ETXTBSY"),
     ("programs::set_user_id_programs", "PR_SET_NO_NEW_PRIVS has no effect"),

@@ -240,6 +240,7 @@ fn memory(ends: &mut Ends, _: &mut Random) {
     });
     in_child(ends, || {
         // A stack without end.
+        #[expect(unconditional_recursion, reason = "it is to end by the fault of its stack")]
         fn deeper(depth: u64) -> u64 {
             let room = [depth; 512];
             std::hint::black_box(&room);

@@ -9,7 +9,7 @@ use super::credentials::Access;
 use super::file::File;
 use super::inode::Entry;
 use super::locks::{FileLocks, LockKind, LockOwner, LockRange};
-use super::page_cache::{Allocation, PageCache};
+use super::page_cache::{Allocation, Mapping};
 use super::place::Place;
 use super::tree;
 use crate::errno::Errno;
@@ -336,7 +336,7 @@ impl OpenFile {
     /// [`Errno::ENODEV`] if it cannot be mapped; rights are the caller's to check, by [`OpenFile::access`].
     pub fn backing(&self) -> Result<Arc<dyn Backing>, Errno> {
         match self.place.inode().page_cache() {
-            Some(cache) => Ok(Arc::new(FileMapping { cache, place: self.place.clone() })),
+            Some(cache) => Ok(Arc::new(FileMapping { cache: Mapping::new(cache), place: self.place.clone() })),
             None => self.file.backing(),
         }
     }
@@ -457,7 +457,7 @@ impl Drop for PositionClaim<'_> {
 
 /// A mapped file: its page cache, and the name by which it was opened.
 struct FileMapping {
-    cache: Arc<PageCache>,
+    cache: Mapping,
     place: Place,
 }
 
@@ -468,6 +468,11 @@ impl Backing for FileMapping {
 
     fn will_be_written(&self, index: u64) {
         self.cache.will_be_written(index);
+    }
+
+    fn file(&self) -> Option<(u64, u64)> {
+        let identity = self.cache.identity();
+        Some((identity.device, identity.inode))
     }
 
     fn name(&self) -> BackingName {

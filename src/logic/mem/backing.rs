@@ -35,6 +35,11 @@ pub trait Backing: Send + Sync {
     /// A shared mapping lets the program write to the page at `index` from now on.
     fn will_be_written(&self, index: u64);
 
+    /// Device and inode's number of the file, if it is one that can be cut off: truncate(2).
+    fn file(&self) -> Option<(u64, u64)> {
+        None
+    }
+
     /// Its name.
     fn name(&self) -> BackingName;
 }

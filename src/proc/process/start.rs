@@ -15,6 +15,7 @@ use logic::fs::credentials::Access;
 use logic::fs::inode::FileSystem;
 use logic::fs::mount::{Mount, MountFlags};
 use logic::fs::open_file::{OpenFile, StatusFlags};
+use logic::fs::page_cache;
 use logic::fs::walk::Wanted;
 use logic::mem::space::layout::Layout;
 use logic::process::{Credentials, DEFAULT_NUMBERS, Limits, Pid, Tree};
@@ -51,6 +52,7 @@ impl From<Errno> for NoInit {
 /// # Errors
 /// [`NoInit`].
 pub fn start_first(archive: &[u8], wanted: Option<&str>, memory_mib: u64, run: Run) -> Result<(), NoInit> {
+    page_cache::set_unmap(space::forget_file);
     let root = files::root_file_system();
     let (made, outcome) = cpio::unpack(archive, &root.root());
     if let Err(error) = outcome {

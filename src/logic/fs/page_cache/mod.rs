@@ -16,6 +16,8 @@ use crate::sync::{IrqLock, Rank};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use core::ops::Range;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use spin::Once;
 
 mod budget;
 mod store;
@@ -30,6 +32,17 @@ const PAGE: u64 = PAGE_BYTES as u64;
 /// The largest size of a file, because positions are signed (lseek(2)).
 pub const MAX_BYTES: u64 = i64::MAX as u64;
 
+/// Takes the pages of a file from `first` on away from all address spaces that show them.
+pub type Unmap = fn(file: Identity, first: u64);
+
+static UNMAP: Once<Unmap> = Once::new();
+
+/// Says who takes mapped pages away when a file is cut off before them. He is asked with no lock held, after the cut, and only
+/// where there are mappings. The first counts.
+pub fn set_unmap(unmap: Unmap) {
+    UNMAP.call_once(|| unmap);
+}
+
 /// A file's bytes.
 pub struct PageCache {
     identity: Identity,
@@ -37,6 +50,34 @@ pub struct PageCache {
     budget: Option<Arc<Budget>>,
     store: Option<Arc<dyn Store>>,
     content: IrqLock<Content>,
+    /// How many [`Mapping`]s there are.
+    mappings: AtomicUsize,
+}
+
+/// That address spaces may show pages of a file, as long as this is there.
+pub struct Mapping(Arc<PageCache>);
+
+impl Mapping {
+    /// One mapping more.
+    pub fn new(cache: Arc<PageCache>) -> Self {
+        // Whoever then asks for a page takes the lock of the content, which orders this before what others see under it.
+        cache.mappings.fetch_add(1, Ordering::Relaxed);
+        Self(cache)
+    }
+}
+
+impl core::ops::Deref for Mapping {
+    type Target = PageCache;
+
+    fn deref(&self) -> &PageCache {
+        &self.0
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        self.0.mappings.fetch_sub(1, Ordering::Release);
+    }
 }
 
 #[derive(Default)]
@@ -65,12 +106,13 @@ pub enum Allocation {
 impl PageCache {
     /// The empty file. `budget` limits what it may take.
     pub fn new(identity: Identity, frames: &'static dyn Frames, budget: Option<Arc<Budget>>) -> Self {
-        Self { identity, frames, budget, store: None, content: Self::content(0) }
+        Self { identity, frames, budget, store: None, content: Self::content(0), mappings: AtomicUsize::new(0) }
     }
 
     /// A file of `size` bytes that lie in `store`.
     pub fn over(identity: Identity, frames: &'static dyn Frames, store: Arc<dyn Store>, size: u64) -> Self {
-        Self { identity, frames, budget: None, store: Some(store), content: Self::content(size.min(MAX_BYTES)) }
+        let content = Self::content(size.min(MAX_BYTES));
+        Self { identity, frames, budget: None, store: Some(store), content, mappings: AtomicUsize::new(0) }
     }
 
     fn content(size: u64) -> IrqLock<Content> {
@@ -209,6 +251,7 @@ impl PageCache {
         }
         let _kept = if size.is_multiple_of(PAGE) { None } else { self.fetch(size / PAGE)? };
         let mut content = self.content.lock();
+        let is_cut = size < content.size;
         if size > content.size {
             content.grow(size);
         } else {
@@ -223,6 +266,13 @@ impl PageCache {
             self.note_changed(&mut content, size / PAGE);
         }
         drop(content);
+        // Who asks for a page from now on is told that the file ends before it: none comes back.
+        if is_cut
+            && self.is_mapped()
+            && let Some(unmap) = UNMAP.get()
+        {
+            unmap(self.identity, first_gone);
+        }
         self.give_back(gone.len());
         drop(gone);
         self.store.as_ref().map_or(Ok(()), |store| store.set_size(size))
@@ -270,7 +320,11 @@ impl PageCache {
         }
     }
 
-    /// Makes the bytes of `range` zeros, and whole pages holes.
+    fn is_mapped(&self) -> bool {
+        self.mappings.load(Ordering::Acquire) > 0
+    }
+
+    /// Makes the bytes of `range` zeros, and whole pages holes, but for those that a mapping may show.
     fn clear(&self, range: Range<u64>) -> Result<(), Errno> {
         let range = range.start..range.end.min(self.size().next_multiple_of(PAGE));
         let mut position = range.start;
@@ -282,6 +336,14 @@ impl PageCache {
             if position.is_multiple_of(PAGE) && page_end <= range.end && self.store.is_none() {
                 let whole = index..range.end / PAGE;
                 let mut content = self.content.lock();
+                if self.is_mapped() {
+                    let next = content.pages.range(whole.clone()).next();
+                    if let Some((_, page)) = next {
+                        write_zeros(page, 0..PAGE_BYTES);
+                    }
+                    position = next.map_or(whole.end, |(index, _)| index + 1) * PAGE;
+                    continue;
+                }
                 let found: arrayvec::ArrayVec<u64, BATCH> =
                     content.pages.range(whole.clone()).map(|(index, _)| *index).take(BATCH).collect();
                 let gone: arrayvec::ArrayVec<Page, BATCH> =

@@ -248,3 +248,30 @@ proptest! {
         prop_assert_eq!((frames.in_use(), budget.used()), (0, 0));
     }
 }
+
+#[test]
+fn mapped_pages_are_taken_away_when_a_file_is_cut_off() {
+    static TAKEN: Mutex<Vec<(Identity, u64)>> = Mutex::new(Vec::new());
+    const FILE: Identity = Identity { device: 77, inode: 78 };
+    set_unmap(|file, first| TAKEN.lock().unwrap().push((file, first)));
+    let taken =
+        || TAKEN.lock().unwrap().iter().filter(|(file, _)| *file == FILE).map(|(_, first)| *first).collect::<Vec<_>>();
+    let cache = Arc::new(PageCache::new(FILE, FakeFrames::new(8), None));
+    cache.write(0, &[1; 3 * PAGE_BYTES]).unwrap();
+    cache.set_size(3 * PAGE - 1).unwrap();
+    assert_eq!(taken(), [0; 0], "nobody maps it");
+    let mapping = Mapping::new(cache.clone());
+    cache.set_size(PAGE + 1).unwrap();
+    cache.set_size(4 * PAGE).unwrap();
+    assert_eq!(taken(), [2], "it grew afterwards");
+    let page = mapping.page(1).unwrap();
+    // What is mapped stays part of the file when it is cleared.
+    cache.allocate(0..4 * PAGE, Allocation::PunchHole).unwrap();
+    let mut byte = [5];
+    page.read(0, &mut byte);
+    assert_eq!((byte, cache.resident_pages()), ([0], 2));
+    drop(mapping);
+    cache.allocate(0..4 * PAGE, Allocation::PunchHole).unwrap();
+    cache.set_size(0).unwrap();
+    assert_eq!((taken(), cache.resident_pages()), (vec![2], 0));
+}

@@ -139,11 +139,11 @@ impl<M: TableMemory> AddressSpace<M> {
         }
     }
 
-    /// Takes the pages of a backing from `index` on away, copies of them as well, because they are not part of the file any more:
-    /// whoever touches them gets SIGBUS (truncate(2)).
-    pub fn forget_pages(&mut self, backing: &Arc<dyn Backing>, index: u64, flush: &mut Flush<'_, M>) {
+    /// Takes the pages of a file (device and inode's number) from `index` on away, copies of them as well, because they are not part
+    /// of the file any more: whoever touches them gets SIGBUS (truncate(2)).
+    pub fn forget_pages(&mut self, file: (u64, u64), index: u64, flush: &mut Flush<'_, M>) {
         for area in self.areas.iter() {
-            let Some(view) = area.view.as_ref().filter(|view| Arc::ptr_eq(&view.backing, backing)) else { continue };
+            let Some(view) = area.view.as_ref().filter(|view| view.backing.file() == Some(file)) else { continue };
             let kept = index.saturating_sub(view.index).saturating_mul(PAGE).min(area.bytes());
             self.pages.release(area, area.start + kept..area.end, flush);
         }

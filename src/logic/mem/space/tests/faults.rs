@@ -246,8 +246,12 @@ fn a_truncated_file_takes_its_pages_away() {
     let mut program = machine.program();
     let start = program.map(backed(&file, 3 * PAGE, AreaFlags::SHARED)).unwrap();
     (0..3).for_each(|page| assert_eq!(program.read(start + page * PAGE), Ok(100 + page as u8)));
-    let backing: Arc<dyn Backing> = file.clone();
-    program.with_flush(|space, flush| space.forget_pages(&backing, 1, flush));
+    program.with_flush(|space, flush| space.forget_pages((1, 2), 0, flush));
+    let mut resident = [0; 3];
+    program.space.resident(start, &mut resident).unwrap();
+    assert_eq!(resident, [1; 3], "another file");
+    let name = file.name();
+    program.with_flush(|space, flush| space.forget_pages((name.device, name.inode), 1, flush));
     let mut resident = [0; 3];
     program.space.resident(start, &mut resident).unwrap();
     assert_eq!(resident, [1, 0, 0]);

@@ -324,6 +324,10 @@ impl Backing for TestFile {
         self.written.lock().unwrap().insert(index);
     }
 
+    fn file(&self) -> Option<(u64, u64)> {
+        Some((0x0801, 4711))
+    }
+
     fn name(&self) -> BackingName {
         BackingName { device: 0x0801, inode: 4711, path: "/tmp/a file".to_owned() }
     }
