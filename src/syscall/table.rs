@@ -233,7 +233,7 @@ system_calls! {
     221 => fadvise64(descriptor: Fd, offset: i64, length: i64, advice: u32) = metadata::fadvise;
     227 => clock_settime(clock: Clock, time: u64) = time::clock_settime;
     228 => clock_gettime(clock: Clock, target: UserPtr<_>) = time::clock_gettime;
-    229 => clock_getres(clock: Clock, target: UserPtr<_>) = time::clock_getres;
+    229 => clock_getres(clock: i32, target: UserPtr<_>) = time::clock_getres;
     230 => clock_nanosleep(clock: Clock, flags: u32, time: UserPtr<_>, rest: UserPtr<_>) = time::clock_nanosleep;
     231 => exit_group(status: u32) = processes::exit_group;
     232 => epoll_wait(epoll: Fd, events: UserPtr<u64>, most: i32, milliseconds: i32) = epoll::epoll_wait;

@@ -61,6 +61,10 @@ pub fn at_real_time(nanoseconds: u64) -> Instant {
     after_ns(nanoseconds.saturating_sub(real_time_ns()))
 }
 
+/// What the coarse clocks promise. They are as fine as the others, but who asks for one wants to hear how long it may stand still,
+/// which is so long on Linux.
+const COARSE_STEP_NS: u64 = 4_000_000;
+
 /// The clocks that there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
@@ -79,7 +83,13 @@ pub enum Clock {
 
 impl Argument for Clock {
     fn take(registers: &mut Registers<'_>) -> Result<Self, Errno> {
-        let number = i32::take(registers)?;
+        Self::of(i32::take(registers)?)
+    }
+}
+
+impl Clock {
+    /// The clock with a number.
+    fn of(number: i32) -> Result<Self, Errno> {
         let known = u32::try_from(number).unwrap_or(u32::MAX);
         Ok(match known {
             general::CLOCK_REALTIME | general::CLOCK_REALTIME_COARSE | general::CLOCK_REALTIME_ALARM => Self::RealTime,
@@ -98,9 +108,7 @@ impl Argument for Clock {
             _ => return Err(Errno::EINVAL),
         })
     }
-}
 
-impl Clock {
     fn now(self, current: &Current) -> Result<u64, Errno> {
         match self {
             Self::RealTime => Ok(real_time_ns()),
@@ -126,8 +134,12 @@ pub fn clock_gettime(current: &mut Current, clock: Clock, target: UserPtr<[u8; 1
 }
 
 /// clock_getres(2).
-pub fn clock_getres(current: &mut Current, _: Clock, target: UserPtr<[u8; 16]>) -> Answer {
-    target.write_if_any(&current.task, &to_timespec(1))?;
+pub fn clock_getres(current: &mut Current, number: i32, target: UserPtr<[u8; 16]>) -> Answer {
+    Clock::of(number)?;
+    let is_coarse = u32::try_from(number)
+        .is_ok_and(|known| matches!(known, general::CLOCK_REALTIME_COARSE | general::CLOCK_MONOTONIC_COARSE));
+    let step = if is_coarse { COARSE_STEP_NS } else { 1 };
+    target.write_if_any(&current.task, &to_timespec(step))?;
     Ok(0)
 }
 

@@ -16,7 +16,6 @@ const GAPS: &[(&str, &str)] = &[
     ("processes::the_parents_death_is_told", "there is no PR_SET_PDEATHSIG"),
     ("programs::a_running_program_is_not_written", "there is no ETXTBSY"),
     ("programs::set_user_id_programs", "PR_SET_NO_NEW_PRIVS has no effect"),
-    ("time::clocks_have_a_resolution", "coarse clocks are as fine as the others"),
     ("identity::threads_have_names", "there is no PR_SET_PDEATHSIG"),
     ("identity::no_new_privileges", "PR_SET_NO_NEW_PRIVS has no effect"),
 ];
