@@ -16,7 +16,7 @@ use logic::errno::Errno;
 use logic::process::futex::{Command, EVERYBODY, WakeOperation};
 use logic::process::{Pid, Resource, Tree, nice, robust};
 use logic::sched::Nice;
-use logic::signal::Restart;
+use logic::signal::{Restart, Signal};
 use logic::time::Instant;
 
 /// futex(2).
@@ -266,7 +266,7 @@ pub fn sched_priority_range<const MAX: bool>(_: &mut Current, policy: u32) -> An
 }
 
 /// prctl(2).
-pub fn prctl(current: &mut Current, option: u32, first: u64, _: u64, _: u64, _: u64) -> Answer {
+pub fn prctl(current: &mut Current, option: u32, first: u64, second: u64, third: u64, fourth: u64) -> Answer {
     let task = &current.task;
     let pid = task.process.id;
     match option {
@@ -298,8 +298,27 @@ pub fn prctl(current: &mut Current, option: u32, first: u64, _: u64, _: u64, _: 
         }
         prctl::PR_GET_DUMPABLE => Ok(1),
         prctl::PR_SET_DUMPABLE if first <= 1 => Ok(0),
-        prctl::PR_SET_NO_NEW_PRIVS if first == 1 => Ok(0),
-        prctl::PR_GET_NO_NEW_PRIVS => Ok(0),
+        prctl::PR_SET_NO_NEW_PRIVS if [first, second, third, fourth] == [1, 0, 0, 0] => {
+            let mut new = (*task.credentials()).clone();
+            new.no_new_privileges = true;
+            *task.credentials.lock() = Arc::new(new);
+            Ok(0)
+        }
+        prctl::PR_GET_NO_NEW_PRIVS if [first, second, third, fourth] == [0; 4] => {
+            Ok(task.credentials().no_new_privileges.into())
+        }
+        prctl::PR_SET_PDEATHSIG => {
+            let signal = u8::try_from(first).map_err(|_| Errno::EINVAL)?;
+            if signal != 0 {
+                Signal::new(signal).ok_or(Errno::EINVAL)?;
+            }
+            task.parent_death_signal.store(signal, Ordering::Relaxed);
+            Ok(0)
+        }
+        prctl::PR_GET_PDEATHSIG => {
+            UserPtr::new(first).write(task, &i32::from(task.parent_death_signal.load(Ordering::Relaxed)))?;
+            Ok(0)
+        }
         prctl::PR_CAPBSET_READ if first <= 40 => Ok(1),
         prctl::PR_SET_VMA => Ok(0),
         _ => Err(Errno::EINVAL.into()),

@@ -12,13 +12,7 @@ use std::process::Command;
 const C_PROGRAMS: [&str; 5] = ["children", "context", "jumps", "stack", "threads"];
 
 /// Tests of `abi-tests` that fail on Eres so far, and why. One that passes does not belong here any more.
-const GAPS: &[(&str, &str)] = &[
-    ("processes::the_parents_death_is_told", "there is no PR_SET_PDEATHSIG"),
-    ("programs::a_running_program_is_not_written", "there is no ETXTBSY"),
-    ("programs::set_user_id_programs", "PR_SET_NO_NEW_PRIVS has no effect"),
-    ("identity::threads_have_names", "there is no PR_SET_PDEATHSIG"),
-    ("identity::no_new_privileges", "PR_SET_NO_NEW_PRIVS has no effect"),
-];
+const GAPS: &[(&str, &str)] = &[("programs::a_running_program_is_not_written", "there is no ETXTBSY")];
 
 /// Beginnings of lines that `abi-tests` prints; between them the kernel may speak of programs that ended by a fault.
 const RESULTS: [&str; 3] = ["ok ", "FAILED ", "skipped "];

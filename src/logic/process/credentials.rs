@@ -38,6 +38,8 @@ pub struct Credentials {
     pub groups: Identities,
     /// Further groups, sorted.
     supplementary: Arc<Vec<u32>>,
+    /// No program that is executed gives rights that its caller has not (`PR_SET_NO_NEW_PRIVS`); once set, for ever.
+    pub no_new_privileges: bool,
 }
 
 impl Identities {
@@ -215,10 +217,10 @@ impl Credentials {
         is_same || self.is_privileged()
     }
 
-    /// execve(2) of a file with this mode, user and group. `honoured` is false on file systems and for processes
-    /// (`no_new_privs`) where set-user-ID bits do not count. True if the program gets rights that its caller has not:
-    /// `AT_SECURE`.
+    /// execve(2) of a file with this mode, user and group. `honoured` is false on file systems where set-user-ID bits do not
+    /// count. True if the program gets rights that its caller has not: `AT_SECURE`.
     pub fn execute(&mut self, mode: u32, user: u32, group: u32, honoured: bool) -> bool {
+        let honoured = honoured && !self.no_new_privileges;
         if honoured && mode & SET_USER_ID != 0 {
             self.users.effective = user;
         }

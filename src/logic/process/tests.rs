@@ -101,6 +101,9 @@ fn set_user_id_programs_get_rights_that_their_caller_has_not() {
     assert!(!caller.clone().execute(0o6755, 0, 0, false));
     assert!(!caller.clone().execute(0o2744, 0, 5, true), "no right to execute for the group");
     assert!(caller.clone().execute(0o2755, 0, 5, true));
+    let mut content = caller.clone();
+    content.no_new_privileges = true;
+    assert!(!content.execute(0o6755, 0, 5, true));
     assert!(caller.execute(0o4755, 0, 0, true));
     assert_eq!(users(&caller), [1000, 0, 0, 0]);
 }

@@ -86,7 +86,8 @@ impl Status<'_> {
         {
             writeln!(output, "{name}:\t{set:016x}")?;
         }
-        write!(output, "NoNewPrivs:\t0\nSeccomp:\t0\nSeccomp_filters:\t0\nCpus_allowed:\t")?;
+        let no_new_privileges = u32::from(credentials.no_new_privileges);
+        write!(output, "NoNewPrivs:\t{no_new_privileges}\nSeccomp:\t0\nSeccomp_filters:\t0\nCpus_allowed:\t")?;
         write_processor_mask(output, self.processors)?;
         write!(output, "\nCpus_allowed_list:\t")?;
         write_processor_list(output, self.processors)?;

@@ -77,6 +77,7 @@ pub fn end_task(current: Current, status: Status) {
         }
         let mut events = Vec::new();
         if is_last {
+            signals::tell_of_parents_death(tree, &task, &mut events);
             let ended = Ended { status, usage: process.usage(), uid: task.credentials.lock().users.real };
             if tree.exit_process(process.id, ended, &mut |event| events.push(event)).is_err() {
                 log::error!("init has ended ({status:?}): no program runs any more");

@@ -10,6 +10,7 @@ use crate::proc::{files, random, vdso};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
+use core::sync::atomic::Ordering;
 use logic::errno::Errno;
 use logic::exec::stack::{self, Contents};
 use logic::exec::{Header, Mapping, Plan, Program as Elf, Script, Source, plan};
@@ -86,6 +87,9 @@ pub fn execute(current: &mut Current, mut program: Program) -> Result<(), Stop> 
         return Err(Errno::EINTR.into());
     }
     become_first(&task);
+    if secure {
+        task.parent_death_signal.store(0, Ordering::Relaxed);
+    }
     replace(current, &task, loaded, credentials, name)?;
     Err(Stop::Elsewhere)
 }
@@ -114,8 +118,8 @@ fn replace(
     let actions = process.actions.lock().after_exec();
     *process.actions.lock() = actions;
     task.signals.lock().alternate = AlternateStack::NONE;
-    task.clear_tid.store(0, core::sync::atomic::Ordering::Relaxed);
-    task.robust_list.store(0, core::sync::atomic::Ordering::Relaxed);
+    task.clear_tid.store(0, Ordering::Relaxed);
+    task.robust_list.store(0, Ordering::Relaxed);
     *task.credentials.lock() = Arc::new(credentials);
     *task.name.lock() = name;
     // The table is the program's own from now on.
@@ -142,7 +146,7 @@ fn replace(
 fn become_first(task: &Arc<Task>) {
     let former = with_tree(|tree| tree.become_first(task.id()));
     if let Some(Ok(Some(former))) = former {
-        task.id.store(task.process.id.number().into(), core::sync::atomic::Ordering::Relaxed);
+        task.id.store(task.process.id.number().into(), Ordering::Relaxed);
         drop(former);
     }
 }

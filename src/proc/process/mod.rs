@@ -36,7 +36,7 @@ use crate::hw::clock;
 use crate::hw::user::UserContext;
 use alloc::sync::Arc;
 use arrayvec::ArrayVec;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use core::task::Waker;
 use logic::errno::Errno;
 use logic::fs::place::Place;
@@ -143,6 +143,8 @@ pub struct Task {
     borrowed: IrqLock<Option<Arc<Borrowed>>>,
     /// How nice it is; its kernel thread, once there is one, is scheduled by that.
     nice: AtomicI32,
+    /// The signal that it gets when its parent ends (`PR_SET_PDEATHSIG`); 0 is none. Children do not inherit it.
+    pub parent_death_signal: AtomicU8,
     /// Time in the program, in ticks of the time-stamp counter.
     pub user_ticks: AtomicU64,
 }
@@ -369,6 +371,7 @@ impl Task {
             robust_list: AtomicU64::new(0),
             borrowed: IrqLock::new(Rank::Process, None),
             nice: AtomicI32::new(0),
+            parent_death_signal: AtomicU8::new(0),
             user_ticks: AtomicU64::new(0),
         })
     }

@@ -92,6 +92,23 @@ fn to_group(tree: &mut Tree<Arc<Task>>, group: Pid, info: SignalInfo, events: &m
     }
 }
 
+/// Tells the children of a process that ends, those of their threads that want to know (`PR_SET_PDEATHSIG`).
+pub(super) fn tell_of_parents_death(tree: &mut Tree<Arc<Task>>, parent: &Task, events: &mut Vec<Event<Arc<Task>>>) {
+    let parent_number = parent.process.id;
+    let uid = parent.credentials.lock().users.real;
+    let children: Vec<Pid> = tree.children(parent_number).collect();
+    for child in children {
+        let tasks: Vec<Arc<Task>> = tree.threads(child).filter_map(|id| tree.thread(id).cloned()).collect();
+        for task in tasks {
+            if let Some(signal) = Signal::new(task.parent_death_signal.load(Ordering::Relaxed)) {
+                let info = SignalInfo::user(signal, parent_number.number(), uid);
+                // Who has ended in between needs none.
+                let _ = deliver(tree, child, None, info, events);
+            }
+        }
+    }
+}
+
 /// Does what events ask for, until no more come of it.
 ///
 /// Answers what is to be dropped where nothing is locked.
