@@ -12,7 +12,7 @@ use std::process::Command;
 const C_PROGRAMS: [&str; 5] = ["children", "context", "jumps", "stack", "threads"];
 
 /// Tests of `abi-tests` that fail on Eres so far, and why. One that passes does not belong here any more.
-const GAPS: &[(&str, &str)] = &[("programs::a_running_program_is_not_written", "there is no ETXTBSY")];
+const GAPS: &[(&str, &str)] = &[];
 
 /// Beginnings of lines that `abi-tests` prints; between them the kernel may speak of programs that ended by a fault.
 const RESULTS: [&str; 3] = ["ok ", "FAILED ", "skipped "];

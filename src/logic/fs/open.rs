@@ -7,6 +7,7 @@ use super::file::File;
 use super::inode::{Anchor, NewInode};
 use super::mount::MountFlags;
 use super::open_file::{OpenFile, StatusFlags};
+use super::page_cache::Writing;
 use super::place::Place;
 use super::tree;
 use super::walk::{Caller, Wanted};
@@ -163,6 +164,9 @@ impl Caller<'_> {
             no_controlling_terminal: flags & general::O_NOCTTY != 0,
         };
         let inode = place.inode();
+        let is_written = opening.access.contains(Access::WRITE);
+        let written = inode.page_cache().filter(|_| is_written);
+        let writing = written.map(Writing::begin).transpose()?;
         let file: Arc<dyn File> = match inode.kind() {
             FileKind::Directory => Arc::new(DirectoryFile),
             kind @ (FileKind::CharacterDevice | FileKind::BlockDevice) => {
@@ -172,7 +176,7 @@ impl Caller<'_> {
             FileKind::Socket => return Err(Errno::ENXIO),
             FileKind::Regular | FileKind::Symlink => inode.clone().open()?,
         };
-        Ok(OpenFile::new(file, place, opening.access, opening.flags))
+        Ok(OpenFile::with_claim(file, place, opening.access, opening.flags, writing))
     }
 }
 

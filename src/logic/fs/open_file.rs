@@ -9,7 +9,7 @@ use super::credentials::Access;
 use super::file::File;
 use super::inode::Entry;
 use super::locks::{FileLocks, LockKind, LockOwner, LockRange};
-use super::page_cache::{Allocation, Mapping};
+use super::page_cache::{Allocation, Mapping, Writing};
 use super::place::Place;
 use super::tree;
 use crate::errno::Errno;
@@ -101,6 +101,8 @@ pub struct OpenFile {
     position_free: WaitQueue,
     /// Where it may have locks, which go with it.
     locks: spin::Once<&'static FileLocks>,
+    /// That nobody runs what it may write to.
+    _writing: Option<Writing>,
 }
 
 struct Position {
@@ -111,6 +113,17 @@ struct Position {
 impl OpenFile {
     /// `file`, opened at `place` for reading and writing as `access` says.
     pub fn new(file: Arc<dyn File>, place: Place, access: Access, flags: StatusFlags) -> Arc<Self> {
+        Self::with_claim(file, place, access, flags, None)
+    }
+
+    /// The same, of a file that may be written to.
+    pub(super) fn with_claim(
+        file: Arc<dyn File>,
+        place: Place,
+        access: Access,
+        flags: StatusFlags,
+        writing: Option<Writing>,
+    ) -> Arc<Self> {
         static LAST: AtomicU64 = AtomicU64::new(0);
         Arc::new(Self {
             number: LAST.fetch_add(1, Ordering::Relaxed) + 1,
@@ -121,6 +134,7 @@ impl OpenFile {
             position: IrqLock::new(Rank::File, Position { value: 0, claimed: false }),
             position_free: WaitQueue::new(),
             locks: spin::Once::new(),
+            _writing: writing,
         })
     }
 

@@ -8,6 +8,7 @@ use super::credentials::{Access, without_set_id};
 use super::inode::{LinkTarget, NewInode, RenameFlags};
 use super::mount::MountFlags;
 use super::name::Name;
+use super::page_cache::Writing;
 use super::place::Place;
 use super::walk::{Caller, Found, Last, Wanted};
 use crate::errno::Errno;
@@ -327,6 +328,7 @@ impl Caller<'_> {
 
 /// Gives a file another size. Who changes a program's content does not get the rights of its owner.
 pub(super) fn resize(place: &Place, attributes: &Attributes, size: u64) -> Result<(), Errno> {
+    let _writing = place.inode().page_cache().map(Writing::begin).transpose()?;
     let kept = without_set_id(attributes.permissions);
     let permissions = (kept != attributes.permissions).then_some(kept);
     place.inode().set_attributes(&AttributeChange { size: Some(size), permissions, ..AttributeChange::default() })

@@ -18,6 +18,7 @@ use logic::fs::attributes::FileKind;
 use logic::fs::credentials::Access;
 use logic::fs::mount::MountFlags;
 use logic::fs::open_file::{OpenFile, StatusFlags};
+use logic::fs::page_cache::Running;
 use logic::fs::place::Place;
 use logic::fs::walk::Wanted;
 use logic::mem::backing::Backing;
@@ -46,6 +47,7 @@ struct File {
     backing: Arc<dyn Backing>,
     first: Vec<u8>,
     bytes: u64,
+    running: Option<Arc<Running>>,
 }
 
 /// A loaded program that has not begun.
@@ -158,6 +160,7 @@ fn open(task: &Task, place: &Place) -> Result<File, Errno> {
     if place.inode().kind() != FileKind::Regular {
         return Err(Errno::EACCES);
     }
+    let running = place.inode().page_cache().map(Running::begin).transpose()?.map(Arc::new);
     // Who may execute a file need not be allowed to read it.
     let file = place.inode().clone().open()?;
     let open = OpenFile::new(file, place.clone(), Access::READ, StatusFlags::empty());
@@ -166,7 +169,7 @@ fn open(task: &Task, place: &Place) -> Result<File, Errno> {
     first.truncate(count);
     let bytes = open.place().inode().attributes()?.size;
     let backing = open.backing().map_err(|_| Errno::EACCES)?;
-    Ok(File { open, backing, first, bytes })
+    Ok(File { open, backing, first, bytes, running })
 }
 
 /// Reads and checks an ELF file.
@@ -256,6 +259,7 @@ fn load(task: &Task, file: &File, program: &Program, identities: [u32; 4], secur
             space.set_stack(initial.pointer);
             let image = Image {
                 executable: Some(file.open.place().clone()),
+                _running: file.running.clone(),
                 places: Places {
                     code: part_of(&plan, space::Protection::EXECUTE),
                     data: part_of(&plan, space::Protection::WRITE),

@@ -39,6 +39,7 @@ use arrayvec::ArrayVec;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use core::task::Waker;
 use logic::errno::Errno;
+use logic::fs::page_cache::Running;
 use logic::fs::place::Place;
 use logic::mem::space::{Access, FaultOutcome};
 use logic::process::{Credentials, Limits, Pid, Resource, Status, Tree};
@@ -105,6 +106,8 @@ pub struct Process {
 pub struct Image {
     /// The file.
     pub executable: Option<Place>,
+    /// That nobody writes to it.
+    pub _running: Option<Arc<Running>>,
     /// Where it is in memory, and its arguments and environment: for ps(1).
     pub places: Places,
     /// The auxiliary vector.

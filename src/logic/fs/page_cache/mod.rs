@@ -23,9 +23,11 @@ mod budget;
 mod store;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 pub use budget::Budget;
 pub use store::Store;
+pub use uses::{Running, Writing};
 
 const PAGE: u64 = PAGE_BYTES as u64;
 
@@ -52,6 +54,7 @@ pub struct PageCache {
     content: IrqLock<Content>,
     /// How many [`Mapping`]s there are.
     mappings: AtomicUsize,
+    uses: uses::Uses,
 }
 
 /// That address spaces may show pages of a file, as long as this is there.
@@ -106,13 +109,29 @@ pub enum Allocation {
 impl PageCache {
     /// The empty file. `budget` limits what it may take.
     pub fn new(identity: Identity, frames: &'static dyn Frames, budget: Option<Arc<Budget>>) -> Self {
-        Self { identity, frames, budget, store: None, content: Self::content(0), mappings: AtomicUsize::new(0) }
+        Self {
+            identity,
+            frames,
+            budget,
+            store: None,
+            content: Self::content(0),
+            mappings: AtomicUsize::new(0),
+            uses: uses::Uses::new(),
+        }
     }
 
     /// A file of `size` bytes that lie in `store`.
     pub fn over(identity: Identity, frames: &'static dyn Frames, store: Arc<dyn Store>, size: u64) -> Self {
         let content = Self::content(size.min(MAX_BYTES));
-        Self { identity, frames, budget: None, store: Some(store), content, mappings: AtomicUsize::new(0) }
+        Self {
+            identity,
+            frames,
+            budget: None,
+            store: Some(store),
+            content,
+            mappings: AtomicUsize::new(0),
+            uses: uses::Uses::new(),
+        }
     }
 
     fn content(size: u64) -> IrqLock<Content> {

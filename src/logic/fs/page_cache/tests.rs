@@ -275,3 +275,15 @@ fn mapped_pages_are_taken_away_when_a_file_is_cut_off() {
     cache.set_size(0).unwrap();
     assert_eq!((taken(), cache.resident_pages()), (vec![2], 0));
 }
+
+#[test]
+fn what_runs_is_not_written_and_what_is_written_does_not_run() {
+    let cache = Arc::new(PageCache::new(WHOSE, FakeFrames::new(8), None));
+    let writers = [Writing::begin(cache.clone()).unwrap(), Writing::begin(cache.clone()).unwrap()];
+    assert_eq!(Running::begin(cache.clone()).err(), Some(Errno::ETXTBSY));
+    drop(writers);
+    let runners = [Running::begin(cache.clone()).unwrap(), Running::begin(cache.clone()).unwrap()];
+    assert_eq!(Writing::begin(cache.clone()).err(), Some(Errno::ETXTBSY));
+    drop(runners);
+    assert!(Writing::begin(cache).is_ok());
+}
