@@ -10,6 +10,7 @@ use logic::fs::open_file::{OpenFile, PositionClaim, StatusFlags};
 use logic::ipc::unix::{Passed, Socket};
 use logic::signal::Restart;
 use logic::sync::WaitQueue;
+use logic::sync::turn::Taken;
 use logic::time::Instant;
 
 /// What is waited for.
@@ -88,6 +89,19 @@ impl<'a> Waiting<'a> {
 /// [`Stop::Interrupted`].
 pub fn claim<'a>(task: &Task, open: &'a OpenFile) -> Result<PositionClaim<'a>, Stop> {
     Waiting::new(task).until(open.position_free(), || open.claim_position().ok_or(Errno::EAGAIN))
+}
+
+/// The turn of writing to a file that several write to in turns ([`File::writers`](logic::fs::File::writers)); none for others.
+///
+/// # Errors
+/// `EAGAIN` if it is somebody else's and the file has `O_NONBLOCK`; [`Stop::Interrupted`].
+pub fn turn_to_write<'a>(task: &Task, open: &'a OpenFile) -> Result<Option<Taken<'a>>, Stop> {
+    let Some(writers) = open.file().writers() else { return Ok(None) };
+    let attempt = || writers.try_take().ok_or(Errno::EAGAIN);
+    if open.flags().contains(StatusFlags::NONBLOCK) {
+        return Ok(Some(attempt()?));
+    }
+    Waiting::new(task).until(writers.free(), attempt).map(Some)
 }
 
 /// When a time-out that the program passed, a `struct timespec`, is over; never if it passed none.

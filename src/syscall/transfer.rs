@@ -3,7 +3,7 @@
 //! Bytes go through a buffer of the kernel's, a piece at a time. What was transferred before an error or a signal is the answer.
 
 use super::arguments::{Argument, Fd, Registers, UserBuffer, UserPtr, zeroed};
-use super::blocking::{Waiting, claim};
+use super::blocking::{Waiting, claim, turn_to_write};
 use super::terminal::{self, check_read, check_write};
 use crate::proc::process::with_tree;
 use crate::proc::process::{Answer, Current, Stop, Task, post};
@@ -13,7 +13,7 @@ use core::ops::Range;
 use linux_raw_sys::general;
 use logic::errno::Errno;
 use logic::fs::credentials::Access;
-use logic::fs::open_file::{OpenFile, Seek, StatusFlags};
+use logic::fs::open_file::{OpenFile, PositionClaim, Seek, StatusFlags};
 use logic::process::Resource;
 use logic::signal::{Signal, SignalInfo};
 
@@ -194,6 +194,7 @@ fn write_from(task: &Arc<Task>, open: &OpenFile, buffers: &[UserBuffer], from: F
         _ => None,
     };
     check_write(task, open)?;
+    let _turn = turn_to_write(task, open)?;
     let mut total = 0usize;
     let mut has_written = false;
     let mut piece = Vec::new();
@@ -207,7 +208,7 @@ fn write_from(task: &Arc<Task>, open: &OpenFile, buffers: &[UserBuffer], from: F
             let bytes = piece.get_mut(..wanted).unwrap_or_default();
             has_written = true;
             let step = copy_in(task, buffer.part(done, wanted).address, bytes).map_err(Stop::from).and_then(|count| {
-                write_piece(task, open, &mut claimed, from, total, bytes.get(..count).unwrap_or_default())
+                write_in_turn(task, open, &mut claimed, from, total, bytes.get(..count).unwrap_or_default())
             });
             let count = match step {
                 Ok(count) => count,
@@ -274,7 +275,20 @@ fn page_by_page(
 pub fn write_piece(
     task: &Task,
     open: &OpenFile,
-    claimed: &mut Option<logic::fs::open_file::PositionClaim<'_>>,
+    claimed: &mut Option<PositionClaim<'_>>,
+    from: From,
+    done: usize,
+    bytes: &[u8],
+) -> Result<usize, Stop> {
+    let _turn = turn_to_write(task, open)?;
+    write_in_turn(task, open, claimed, from, done, bytes)
+}
+
+/// The same for who has the turn, if there are turns.
+fn write_in_turn(
+    task: &Task,
+    open: &OpenFile,
+    claimed: &mut Option<PositionClaim<'_>>,
     from: From,
     done: usize,
     bytes: &[u8],

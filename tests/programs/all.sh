@@ -2,11 +2,13 @@
 # The first process of tests/machine/programs.rs on Eres: runs all test programs, then switches the machine off. Each one's output stands
 # between two lines of its own.
 mount -t devtmpfs none /dev
+mkdir -p /dev/pts
+mount -t devpts none /dev/pts
 mount -t proc none /proc
 mount -t tmpfs -o mode=1777 none /tmp
 mkdir -p /tmp/run /tmp/applets
 cd /tmp/run || exit 1
-for program in abi-tests children context jumps stack threads; do
+for program in abi-tests children context jumps stack threads writers; do
     echo "begin $program"
     "/tests/$program"
     echo "end $program: $?"

@@ -57,7 +57,7 @@ pipelines() {
         wait $!
         rounds=$((rounds + 1))
     done
-    echo "job $1: $rounds rounds, $(wc -l <"/tmp/answers.$1") answers, all $(sort -u "/tmp/answers.$1")" >"/tmp/result.$1"
+    echo "job $1: $rounds rounds, $(wc -l <"/tmp/answers.$1") answers, all $(sort -u "/tmp/answers.$1")"
 }
 
 # parallel SECONDS
@@ -67,10 +67,6 @@ parallel() {
         pipelines "$job" "$end" &
     done
     wait
-    # One after another: a terminal may mix what several write at once.
-    for job in $JOBS; do
-        cat "/tmp/result.$job"
-    done
     echo "all jobs have ended"
 }
 

@@ -8,7 +8,7 @@
 
 use crate::errno::Errno;
 use crate::mem::backing::Backing;
-use crate::sync::WaitQueue;
+use crate::sync::{Turn, WaitQueue};
 use crate::tty::requests::TerminalDevice;
 use alloc::sync::Arc;
 use bitflags::bitflags;
@@ -70,6 +70,12 @@ pub trait File: Any + Send + Sync {
 
     /// Wakes when [`File::poll`] may answer more than before: always the same queue. `None` for kinds that are always ready.
     fn changes(&self) -> Option<&WaitQueue> {
+        None
+    }
+
+    /// The turn of writing to it, of kinds where what one call writes stays together though it may have to wait in between: of
+    /// terminals, at which several programs would else mix their lines.
+    fn writers(&self) -> Option<&Turn> {
         None
     }
 

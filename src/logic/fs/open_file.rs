@@ -15,7 +15,8 @@ use super::tree;
 use crate::errno::Errno;
 use crate::mem::backing::{Backing, BackingName, NoPage};
 use crate::mem::page::Page;
-use crate::sync::{IrqLock, Rank, WaitQueue};
+use crate::sync::turn::Taken;
+use crate::sync::{IrqLock, Rank, Turn, WaitQueue};
 use alloc::string::String;
 use alloc::sync::Arc;
 use bitflags::bitflags;
@@ -97,17 +98,12 @@ pub struct OpenFile {
     place: Place,
     access: Access,
     flags: AtomicU32,
-    position: IrqLock<Position>,
-    position_free: WaitQueue,
+    position: IrqLock<u64>,
+    position_turn: Turn,
     /// Where it may have locks, which go with it.
     locks: spin::Once<&'static FileLocks>,
     /// That nobody runs what it may write to.
     _writing: Option<Writing>,
-}
-
-struct Position {
-    value: u64,
-    claimed: bool,
 }
 
 impl OpenFile {
@@ -131,8 +127,8 @@ impl OpenFile {
             place,
             access,
             flags: AtomicU32::new(flags.bits()),
-            position: IrqLock::new(Rank::File, Position { value: 0, claimed: false }),
-            position_free: WaitQueue::new(),
+            position: IrqLock::new(Rank::File, 0),
+            position_turn: Turn::new(),
             locks: spin::Once::new(),
             _writing: writing,
         })
@@ -201,24 +197,18 @@ impl OpenFile {
 
     /// The position, for one call. None if another call has it: wait at [`OpenFile::position_free`].
     pub fn claim_position(&self) -> Option<PositionClaim<'_>> {
-        let mut position = self.position.lock();
-        if position.claimed {
-            return None;
-        }
-        position.claimed = true;
-        let value = position.value;
-        drop(position);
-        Some(PositionClaim { open: self, value })
+        let turn = self.position_turn.try_take()?;
+        Some(PositionClaim { open: self, value: self.position(), _turn: turn })
     }
 
     /// Where the position is; a call that has it meanwhile has not moved it yet.
     pub fn position(&self) -> u64 {
-        self.position.lock().value
+        *self.position.lock()
     }
 
     /// Wakes when the position is free.
     pub fn position_free(&self) -> &WaitQueue {
-        &self.position_free
+        self.position_turn.free()
     }
 
     /// Reads what has no position.
@@ -368,6 +358,7 @@ impl Drop for OpenFile {
 pub struct PositionClaim<'a> {
     open: &'a OpenFile,
     value: u64,
+    _turn: Taken<'a>,
 }
 
 impl PositionClaim<'_> {
@@ -461,11 +452,7 @@ impl PositionClaim<'_> {
 
 impl Drop for PositionClaim<'_> {
     fn drop(&mut self) {
-        let mut position = self.open.position.lock();
-        position.value = self.value;
-        position.claimed = false;
-        drop(position);
-        self.open.position_free.wake_one();
+        *self.open.position.lock() = self.value;
     }
 }
 

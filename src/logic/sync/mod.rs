@@ -11,6 +11,7 @@ pub mod park;
 pub mod rank;
 #[cfg(test)]
 mod tests;
+pub mod turn;
 pub mod wait_queue;
 
 // `tests/interleavings.rs` puts loom's atomics in their place.
@@ -20,4 +21,5 @@ pub use byte_ring::ByteRing;
 pub use lock::{IrqGuard, IrqLock, PairGuard, lock_pair};
 pub use park::{AfterSwitch, ParkToken, Wakeup};
 pub use rank::{HeldRanks, Rank, install_rank_hook};
+pub use turn::Turn;
 pub use wait_queue::{WaitQueue, Waiter};

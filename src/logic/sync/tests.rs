@@ -1,6 +1,7 @@
 //! Tests of parking and wait queues with real threads; `tests/interleavings.rs` tries all orders of a few steps.
 
 use super::park::{AfterSwitch, ParkToken, Wakeup};
+use super::turn::Turn;
 use super::wait_queue::{WaitQueue, Waiter};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -281,4 +282,19 @@ fn threads_hand_everything_over_through_a_wait_queue() {
         }
     });
     assert_eq!((taken.into_inner(), items.into_inner()), (ITEMS, 0));
+}
+
+#[test]
+fn a_turn_is_had_by_one_at_a_time_and_its_end_wakes_one() {
+    let turn = Turn::new();
+    let taken = turn.try_take().expect("nobody has it");
+    for _ in 0..2 {
+        assert!(turn.try_take().is_none());
+    }
+    let (bells, wakers): (Vec<_>, Vec<_>) = (0..2).map(|_| Bell::new()).unzip();
+    let waiters: Vec<_> = wakers.into_iter().map(Waiter::new).collect();
+    waiters.iter().for_each(|waiter| turn.free().add(waiter));
+    drop(taken);
+    assert_eq!(bells.iter().map(|bell| bell.rings()).collect::<Vec<_>>(), [1, 0]);
+    assert!(turn.try_take().is_some());
 }

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use logic::errno::Errno;
 use logic::fs::attributes::DeviceNumber;
 use logic::fs::{File, Readiness};
-use logic::sync::{IrqLock, Rank, WaitQueue};
+use logic::sync::{IrqLock, Rank, Turn, WaitQueue};
 use logic::tty::discipline::{self, ReadOutcome, ReadPace, Termios, WindowSize};
 use logic::tty::job_control::JobControl;
 use logic::tty::requests::TerminalDevice;
@@ -63,6 +63,11 @@ impl File for Console {
 
     fn changes(&self) -> Option<&WaitQueue> {
         Some(self.0.changes())
+    }
+
+    fn writers(&self) -> Option<&Turn> {
+        static WRITERS: Turn = Turn::new();
+        Some(&WRITERS)
     }
 
     fn terminal(&self) -> Option<&dyn TerminalDevice> {

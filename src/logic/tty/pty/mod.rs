@@ -21,7 +21,7 @@ use super::requests::{SignalSink, TerminalDevice, flow_character};
 use crate::errno::Errno;
 use crate::fs::attributes::DeviceNumber;
 use crate::ipc::ByteQueue;
-use crate::sync::{IrqLock, Rank, WaitQueue};
+use crate::sync::{IrqLock, Rank, Turn, WaitQueue};
 use alloc::sync::{Arc, Weak};
 use arrayvec::ArrayVec;
 use linux_raw_sys::general;
@@ -49,6 +49,8 @@ pub struct Pty {
     jobs: IrqLock<JobControl>,
     master_changed: WaitQueue,
     slave_changed: WaitQueue,
+    master_writers: Turn,
+    slave_writers: Turn,
 }
 
 struct State {
@@ -155,6 +157,8 @@ impl Pty {
             jobs: IrqLock::new(Rank::File, JobControl::new()),
             master_changed: WaitQueue::new(),
             slave_changed: WaitQueue::new(),
+            master_writers: Turn::new(),
+            slave_writers: Turn::new(),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{CHUNK, EXPANSION, Pty};
 use crate::errno::Errno;
 use crate::fs::{File, Readiness, UserBytes};
-use crate::sync::WaitQueue;
+use crate::sync::{Turn, WaitQueue};
 use crate::tty::discipline::{ReadOutcome, Signal};
 use crate::tty::requests::{Outcome, TerminalDevice, control, read_number, write_number};
 use alloc::sync::Arc;
@@ -130,6 +130,10 @@ impl File for Master {
         Some(&self.pty.master_changed)
     }
 
+    fn writers(&self) -> Option<&Turn> {
+        Some(&self.pty.master_writers)
+    }
+
     /// What a terminal is asked at this side concerns the slave's; job control does not apply.
     fn control(&self, request: u32, argument: u64, memory: &mut dyn UserBytes) -> Result<u64, Errno> {
         if self.control_master(request, argument, memory)?.is_some() {
@@ -215,6 +219,10 @@ impl File for Slave {
 
     fn changes(&self) -> Option<&WaitQueue> {
         Some(&self.pty.slave_changed)
+    }
+
+    fn writers(&self) -> Option<&Turn> {
+        Some(&self.pty.slave_writers)
     }
 
     fn terminal(&self) -> Option<&dyn TerminalDevice> {
