@@ -119,13 +119,13 @@ fn run_programs(info: &BootInfo) {
         syscall::trace(what);
     }
     proc::files::set_system_calls(syscall::show);
-    // If it is damaged, that has been told.
-    let Ok(archive) = boot::initramfs(info) else { return };
-    let memory_mib = info.memory.usable_bytes() >> 20;
     let wanted = info.command_line.value("init");
     if wanted == Some("none") {
         return;
     }
+    // If it is damaged, that has been told.
+    let Some(archive) = boot::take_initramfs(info) else { return };
+    let memory_mib = info.memory.usable_bytes() >> 20;
     match proc::process::start_first(archive, wanted, memory_mib, syscall::run) {
         Ok(()) => proc::process::wait_for_end(),
         Err(error) => log::warn!("no init: {error:?}"),
@@ -193,7 +193,7 @@ fn report(info: &BootInfo) {
     if info.loaded_outside_usable_memory {
         log::warn!("the kernel or a module was loaded to memory that the firmware does not call usable");
     }
-    if let Err(error) = boot::initramfs(info) {
+    if let Err(error) = boot::check_initramfs(info) {
         log::warn!("{error}");
     }
 }

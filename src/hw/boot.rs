@@ -1,10 +1,11 @@
 //! The boot information where the loader left it, handed to `logic::boot` once.
 
+use super::frames;
 use super::lock::Panicking;
 use super::{EARLY_DIRECT_MAP_SIZE, KERNEL_BASE, direct};
 use core::ops::Range;
 use core::slice;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use logic::boot::pvh::{self, PhysicalMemory};
 use logic::boot::tags::{ALIGNMENT, ChainError};
 use logic::boot::{BootError, BootInfo, display_alone, parse};
@@ -26,7 +27,9 @@ impl Protocol {
 const MAX_SIZE: u32 = 1 << 20;
 
 static INFORMATION: Once<BootInfo> = Once::new();
-static INITRAMFS: Once<Result<&'static [u8], InitramfsError>> = Once::new();
+static INITRAMFS: Once<Result<(), InitramfsError>> = Once::new();
+/// Somebody has it, or had it.
+static IS_INITRAMFS_TAKEN: AtomicBool = AtomicBool::new(false);
 /// Where the structure is, if it is of tags; 0 before anybody has asked for it.
 static ADDRESS: AtomicU32 = AtomicU32::new(0);
 
@@ -75,20 +78,55 @@ pub fn known() -> Option<&'static BootInfo> {
     INFORMATION.get()
 }
 
-/// The initramfs, which is the first module, if it is whole. The final page tables must be there, which show all memory.
+/// Whether the initramfs, which is the first module, is whole. The final page tables must be there, which show all memory.
 ///
 /// # Errors
 /// Why it is not to be used.
-pub fn initramfs(info: &BootInfo) -> Result<&'static [u8], InitramfsError> {
-    *INITRAMFS.call_once(|| {
-        let module = info.modules.first().ok_or(InitramfsError::Missing)?;
-        let start =
-            PhysAddr::try_new(module.start).ok().and_then(direct).ok_or(InitramfsError::Missing)?.as_ptr::<u8>();
-        // SAFETY: modules that are kept lie in memory that is theirs alone, whose kind is never given out; the direct map has all
-        // of it in one piece.
-        let bytes = unsafe { slice::from_raw_parts(start, module.size() as usize) };
-        check_archive(bytes).map(|()| bytes)
-    })
+pub fn check_initramfs(info: &BootInfo) -> Result<(), InitramfsError> {
+    *INITRAMFS.call_once(|| module(info).and_then(|module| check_archive(module.bytes)))
+}
+
+/// The initramfs. It is there once: what it takes becomes free memory when this is dropped.
+pub struct Initramfs(Module);
+
+/// The initramfs, if it is [whole](check_initramfs), for the first who asks.
+pub fn take_initramfs(info: &BootInfo) -> Option<Initramfs> {
+    check_initramfs(info).ok()?;
+    let is_first = !IS_INITRAMFS_TAKEN.swap(true, Ordering::AcqRel);
+    module(info).ok().filter(|_| is_first).map(Initramfs)
+}
+
+impl Initramfs {
+    /// The archive.
+    pub fn bytes(&self) -> &[u8] {
+        self.0.bytes
+    }
+}
+
+impl Drop for Initramfs {
+    fn drop(&mut self) {
+        let Range { start, end } = self.0.range;
+        match frames::reclaim(start..end) {
+            Ok(()) => log::debug!("initramfs: {} KiB of the archive are free memory", (end - start) >> 10),
+            // As from the start; a loader may have put it where the firmware has no memory for the kernel.
+            Err(error) => log::debug!("initramfs: the archive's memory cannot be reclaimed: {error:?}"),
+        }
+    }
+}
+
+struct Module {
+    range: Range<u64>,
+    bytes: &'static [u8],
+}
+
+/// The first module. Nobody but those two may ask, who see to it that it is not asked for when its memory is free.
+fn module(info: &BootInfo) -> Result<Module, InitramfsError> {
+    let module = info.modules.first().ok_or(InitramfsError::Missing)?;
+    let start = PhysAddr::try_new(module.start).ok().and_then(direct).ok_or(InitramfsError::Missing)?.as_ptr::<u8>();
+    // SAFETY: modules that are kept lie in memory that is theirs alone, whose kind is given out by nobody but `Initramfs`, which
+    // keeps the bytes to itself till then; the direct map has all of it in one piece.
+    let bytes = unsafe { slice::from_raw_parts(start, module.size() as usize) };
+    Ok(Module { range: module.start..module.start + module.size(), bytes })
 }
 
 /// Where text can be shown when [`information`] is of no use.

@@ -1,6 +1,6 @@
 //! The system as users have it: init, and a shell at keyboard, screen and serial port, which are one terminal.
 
-use crate::harness::{ComposedImage, Machine, Mode, Setup};
+use crate::harness::{ComposedImage, Machine, Mode, Setup, image_path};
 use crate::monitor::ask;
 use crate::{boot_to_ready, boot_to_shell};
 use serde_json::json;
@@ -173,6 +173,23 @@ fn the_machine_is_switched_off_and_reset_by_commands() {
         machine.expect_line(line);
         machine.expect_exit(0);
     }
+}
+
+#[test]
+fn the_initramfs_is_free_memory_once_it_is_unpacked() {
+    let mut machine = boot_to_shell(Machine::kernel_with_programs().kernel_arguments("log=debug"));
+    let told = machine.line("initramfs: ").expect("it is told");
+    let kib = told
+        .strip_prefix("debug: initramfs: ")
+        .and_then(|rest| rest.strip_suffix(" KiB of the archive are free memory"));
+    let archive = std::fs::metadata(image_path("build/initramfs.cpio", "scripts/kernel.sh")).expect("it is there");
+    assert_eq!(kib.and_then(|kib| kib.parse().ok()), Some(archive.len() / 1024), "{told}");
+    // It is taken again, and nothing that was unpacked from it changes.
+    let sum = "md5sum /bin/busybox /init";
+    let before = ask(&mut machine, PROMPT, sum);
+    ask(&mut machine, PROMPT, "dd if=/dev/zero of=/tmp/much bs=1M count=64");
+    assert_eq!(ask(&mut machine, PROMPT, sum), before);
+    assert!(before.len() == 2 && before[0].ends_with("/bin/busybox"), "{before:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::clone::Run;
 use super::exec::{self, Program};
 use super::{Current, FileTable, FsContext, Image, Process, Stop, TREE, Task};
+use crate::hw::boot::Initramfs;
 use crate::hw::user::UserContext;
 use crate::proc::space::{self, Space};
 use crate::proc::wait::wait_until;
@@ -51,10 +52,11 @@ impl From<Errno> for NoInit {
 ///
 /// # Errors
 /// [`NoInit`].
-pub fn start_first(archive: &[u8], wanted: Option<&str>, memory_mib: u64, run: Run) -> Result<(), NoInit> {
+pub fn start_first(archive: Initramfs, wanted: Option<&str>, memory_mib: u64, run: Run) -> Result<(), NoInit> {
     page_cache::set_unmap(space::forget_file);
     let root = files::root_file_system();
-    let (made, outcome) = cpio::unpack(archive, &root.root());
+    let (made, outcome) = cpio::unpack(archive.bytes(), &root.root());
+    drop(archive);
     if let Err(error) = outcome {
         log::warn!("initramfs: {error}; {} entries were unpacked", made.entries);
     }
