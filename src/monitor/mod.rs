@@ -68,7 +68,11 @@ pub fn start(info: &'static BootInfo) {
 fn attend(attention: Attention) {
     match attention {
         Attention::SysRq(_) | Attention::SerialBreak => open(),
-        Attention::ControlAltDelete => power::reboot(),
+        Attention::ControlAltDelete => {
+            if !proc::process::tell_init_of_reset_keys() {
+                power::reboot();
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::arguments::{UserBuffer, UserPtr, zeroed};
 use crate::hw::{clock, frames, power};
-use crate::proc::process::{Answer, Current, with_tree};
+use crate::proc::process::{Answer, Current, give_reset_keys_to_init, with_tree};
 use crate::proc::{host, load, random};
 use core::mem::offset_of;
 use linux_raw_sys::general;
@@ -129,8 +129,10 @@ pub fn reboot(current: &mut Current, first: u32, second: u32, command: u32, _: u
             log::info!("halted");
             crate::hw::cpu::halt()
         }
-        // Ctrl-Alt-Del is for the terminal to interpret.
-        general::LINUX_REBOOT_CMD_CAD_ON | general::LINUX_REBOOT_CMD_CAD_OFF => Ok(0),
+        general::LINUX_REBOOT_CMD_CAD_ON | general::LINUX_REBOOT_CMD_CAD_OFF => {
+            give_reset_keys_to_init(command == general::LINUX_REBOOT_CMD_CAD_OFF);
+            Ok(0)
+        }
         _ => Err(Errno::EINVAL.into()),
     }
 }

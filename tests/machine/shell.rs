@@ -176,6 +176,18 @@ fn the_machine_is_switched_off_and_reset_by_commands() {
 }
 
 #[test]
+fn the_keys_that_reset_are_a_signal_to_init() {
+    let mut machine = boot_to_shell(machine());
+    enter(&mut machine, "trap 'echo $((6*7)) ends' TERM; echo $((7*8)); while :; do :; done");
+    machine.expect_line_where("the answer", |line| line == "56");
+    machine.send_key("ctrl-alt-delete");
+    machine.expect_line("42 ends");
+    machine.expect_line("init asks for a reset");
+    machine.expect_line("rebooting");
+    machine.expect_exit(0);
+}
+
+#[test]
 fn the_initramfs_is_free_memory_once_it_is_unpacked() {
     let mut machine = boot_to_shell(Machine::kernel_with_programs().kernel_arguments("log=debug"));
     let told = machine.line("initramfs: ").expect("it is told");

@@ -97,6 +97,8 @@ fn run() -> io::Result<()> {
     if !name.trim().is_empty() {
         report("the host's name", rustix::system::sethostname(name.trim().as_bytes()));
     }
+    // Ctrl-Alt-Del is a signal from now on.
+    report("Ctrl-Alt-Del", reboot(RebootCommand::CadOff));
     let mut consoles = find_consoles();
     consoles.iter_mut().for_each(Console::start);
     loop {

@@ -26,7 +26,7 @@ pub use signals::{
     Action, SIGNALS_SENT, act, force, forget, post, post_to_task, post_to_terminal_group, post_to_terminal_leader,
     return_from_handler,
 };
-pub use start::{start_first, wait_for_end};
+pub use start::{give_reset_keys_to_init, start_first, tell_init_of_reset_keys, wait_for_end};
 pub use wait::wait_for_child;
 
 use super::scheduler;

@@ -2,7 +2,7 @@
 
 use super::clone::Run;
 use super::exec::{self, Program};
-use super::{Current, FileTable, FsContext, Image, Process, Stop, TREE, Task};
+use super::{Current, FileTable, FsContext, Image, Process, Stop, TREE, Task, signals};
 use crate::hw::boot::Initramfs;
 use crate::hw::user::UserContext;
 use crate::proc::space::{self, Space};
@@ -20,7 +20,7 @@ use logic::fs::page_cache;
 use logic::fs::walk::Wanted;
 use logic::mem::space::layout::Layout;
 use logic::process::{Credentials, DEFAULT_NUMBERS, Limits, Pid, Tree};
-use logic::signal::{Actions, SignalSet};
+use logic::signal::{Actions, Signal, SignalInfo, SignalSet};
 use logic::sync::WaitQueue;
 
 /// What init may be, in the order of trying.
@@ -28,6 +28,9 @@ const INITS: [&str; 4] = ["/init", "/sbin/init", "/etc/init", "/bin/sh"];
 
 /// Threads of all programs for each MiB of memory.
 const THREADS_PER_MIB: u64 = 8;
+
+/// Init is told when Ctrl+Alt+Delete is typed, instead of the machine's being reset (reboot(2), `LINUX_REBOOT_CMD_CAD_OFF`).
+static HAS_RESET_KEYS: AtomicBool = AtomicBool::new(false);
 
 static HAS_ENDED: AtomicBool = AtomicBool::new(false);
 static ENDED: WaitQueue = WaitQueue::new();
@@ -118,6 +121,17 @@ fn find(task: &Task, wanted: Option<&str>) -> Result<Program, NoInit> {
         });
     }
     Err(NoInit::Missing)
+}
+
+/// Who resets the machine when Ctrl+Alt+Delete is typed: init, or the kernel, which does from the start.
+pub fn give_reset_keys_to_init(given: bool) {
+    HAS_RESET_KEYS.store(given, Ordering::Relaxed);
+}
+
+/// Ctrl+Alt+Delete was typed: init gets SIGINT. False if that is for the kernel, or there is no init.
+pub fn tell_init_of_reset_keys() -> bool {
+    let is_for_init = HAS_RESET_KEYS.load(Ordering::Relaxed) && !HAS_ENDED.load(Ordering::Acquire);
+    is_for_init && signals::send(Pid::INIT, SignalInfo::kernel(Signal::SIGINT)).is_ok()
 }
 
 /// Init has ended: no program runs any more.
