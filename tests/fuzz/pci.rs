@@ -1,5 +1,5 @@
 //! Fuzz target: whatever configuration space holds, enumerating it ends, puts back what it changed, and what comes of it keeps
-//! its promises.
+//! its promises; so do the places of virtio's registers.
 
 #![no_main]
 
@@ -7,6 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use logic::bus::pci::{
     BusRange, ConfigurationSpace, MAX_FUNCTIONS, PciAddress, Sweep, enumerate, extended_capabilities,
 };
+use logic::bus::virtio;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
@@ -83,6 +84,15 @@ fuzz_target!(|data: &[u8]| {
             let bar = function.bar(msix.bar).expect("its table is in the function's memory");
             assert!(u64::from(msix.table) + 16 * u64::from(msix.entries) <= bar.size);
         }
+        if let Ok(layout) = virtio::Layout::find(&function, |offset| space.read(function.address, offset)) {
+            for place in [layout.common, layout.notify, layout.interrupt_status].into_iter().chain(layout.own) {
+                let bar = function.bar(place.bar).expect("its registers are in the function's memory");
+                assert!(bar.is_memory() && (place.offset + place.bytes) as u64 <= bar.size);
+            }
+            let end = layout.notify.offset + layout.notify.bytes;
+            assert!(layout.doorbell(u16::from(*last)).is_none_or(|doorbell| doorbell + 2 <= end));
+        }
+        assert!(virtio::kind(&function).is_none_or(|_| function.vendor == 0x1af4));
         let extended = extended_capabilities(&space, function.address).expect("there is memory");
         assert!(extended.len() <= 960);
     }

@@ -1,3 +1,4 @@
 //! Buses that devices sit on.
 
 pub mod pci;
+pub mod virtio;

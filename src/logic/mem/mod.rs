@@ -25,6 +25,7 @@ pub mod backing;
 pub mod frames;
 pub mod page;
 pub mod page_table;
+pub mod pieces;
 pub mod space;
 
 /// There is no free memory of the kind that was asked for.

@@ -15,7 +15,7 @@ pub struct Class {
 }
 
 impl Class {
-    pub(super) fn from_register(value: u32) -> Self {
+    pub(in crate::bus) fn from_register(value: u32) -> Self {
         let [_, interface, sub, base] = value.to_le_bytes();
         Self { base, sub, interface }
     }
