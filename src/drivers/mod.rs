@@ -13,3 +13,4 @@ mod serial;
 mod serial_input;
 pub mod tty;
 mod vga;
+pub mod virtio;

@@ -40,6 +40,26 @@ impl Registers {
         self.write(offset, value);
     }
 
+    /// Reads the register at byte `offset`, a multiple of 2.
+    pub fn read_u16(&self, offset: usize) -> u16 {
+        self.read(offset).unwrap_or(u16::MAX)
+    }
+
+    /// Writes the register at byte `offset`, a multiple of 2.
+    pub fn write_u16(&self, offset: usize, value: u16) {
+        self.write(offset, value);
+    }
+
+    /// Reads the register at byte `offset`.
+    pub fn read_u8(&self, offset: usize) -> u8 {
+        self.read(offset).unwrap_or(u8::MAX)
+    }
+
+    /// Writes the register at byte `offset`.
+    pub fn write_u8(&self, offset: usize, value: u8) {
+        self.write(offset, value);
+    }
+
     fn read<T: Copy>(&self, offset: usize) -> Option<T> {
         let register = self.register(offset)?;
         // SAFETY: `register` is aligned and inside the mapped registers, which hold any bits.

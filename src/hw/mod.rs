@@ -12,6 +12,7 @@ pub mod boot;
 pub mod clock;
 pub mod context;
 pub mod cpu;
+pub mod dma;
 pub mod entropy;
 pub mod fixup;
 mod fpu;
@@ -54,6 +55,7 @@ pub mod tsc_sync;
 pub mod user;
 pub mod user_memory;
 pub mod video;
+pub mod virtio;
 mod window;
 
 use core::ops::Range;

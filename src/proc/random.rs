@@ -1,10 +1,16 @@
 //! The kernel's random numbers, for programs and for itself.
 //!
-//! Seeded when first asked: from the processor's own generator, which is trusted for all that is needed, and else from the time that
-//! a little work takes, of which many measurements count as one bit each eight of them. Whatever happens at unforeseeable times
-//! is [noted](note) besides.
+//! Seeded when first asked: from the processor's own generator and the host's, if it is a virtual machine that is given one, each of
+//! which is trusted for all that is needed, and else from the time that a little work takes, of which many measurements count as
+//! one bit each eight of them. Whatever happens at unforeseeable times is [noted](note) besides.
+//!
+//! Who doubts the host has lost: it sees the generator's key in the machine's memory.
 
+use super::wait::sleep;
+use crate::drivers::virtio;
 use crate::hw::{clock, cpu, entropy};
+use arrayvec::ArrayVec;
+use core::fmt;
 use logic::random::{Generator, KEY_BYTES};
 use logic::sync::{IrqLock, Rank};
 
@@ -12,6 +18,8 @@ static GENERATOR: IrqLock<Generator> = IrqLock::new(Rank::File, Generator::new()
 
 /// Measurements of time that count as one bit.
 const MEASUREMENTS_PER_BIT: u32 = 8;
+/// Bytes that the host is asked for: twice a key.
+const HOST_BYTES: usize = 2 * KEY_BYTES;
 /// Bytes drawn with the lock held once.
 const CHUNK: usize = 256;
 
@@ -44,20 +52,48 @@ pub fn mix(bytes: &[u8]) {
     }
 }
 
+/// Waits for the host, if it has to, which only a thread without locks may: it is the first program's that comes here.
 fn seed() {
+    let mut sources = ArrayVec::<&str, 3>::new();
     for word in [cpu::tsc(), clock::now().nanoseconds()] {
         mix(&word.to_le_bytes());
     }
-    for _ in 0..KEY_BYTES / 8 {
-        if let Some(word) = entropy::hardware() {
-            GENERATOR.lock().mix(&word.to_le_bytes(), u64::BITS);
-        }
+    let words = (0..KEY_BYTES / 8).filter_map(|_| entropy::hardware());
+    if words.map(|word| GENERATOR.lock().mix(&word.to_le_bytes(), u64::BITS)).count() > 0 {
+        sources.push("RDRAND");
     }
+    let mut bytes = [0; HOST_BYTES];
+    let count = virtio::rng::read(&mut bytes, sleep);
+    if let Some(given) = bytes.get(..count).filter(|given| !given.is_empty()) {
+        GENERATOR.lock().mix(given, 8 * given.len() as u32);
+        sources.push("virtio-rng");
+    }
+    if !GENERATOR.lock().is_ready() {
+        measure_time();
+        sources.push("timing");
+    }
+    log::debug!("random: seeded by {}", Listed(&sources));
+}
+
+/// Mixes in the time that work takes until that is enough.
+fn measure_time() {
     let mut work = [0; 64];
     while !GENERATOR.lock().is_ready() {
         for _ in 0..MEASUREMENTS_PER_BIT {
             mix(&entropy::jitter(&mut work).to_le_bytes());
         }
         GENERATOR.lock().mix(&[], 1);
+    }
+}
+
+/// Words with commas between.
+struct Listed<'a>(&'a [&'a str]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().enumerate().try_for_each(|(index, word)| {
+            formatter.write_str(if index > 0 { ", " } else { "" })?;
+            formatter.write_str(word)
+        })
     }
 }
