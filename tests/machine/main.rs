@@ -23,6 +23,7 @@ mod power;
 mod processors;
 mod programs;
 mod pvh;
+mod random;
 mod screens;
 mod selftest;
 mod shell;

@@ -29,5 +29,6 @@ mod slots;
 
 pub use compose::ComposedImage;
 pub use machine::{Machine, image_path};
+pub use scratch::Scratch;
 pub use screen::Mode;
 pub use setup::{Bus, Cd, ReadError, Setup, Usb};
