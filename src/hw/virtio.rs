@@ -69,6 +69,20 @@ fn address_of(buffer: NonNull<[u8]>) -> Option<DeviceAddress> {
     dma::address_of(VirtAddr::from_ptr(buffer.cast::<u8>().as_ptr()), buffer.len()).map(PhysAddr::as_u64)
 }
 
+/// Lends `buffer` as a queue does to a device, for which `device` stands, and takes it back: what is written to it there is in it then
+/// if the `direction` is that.
+#[cfg(feature = "selftest")]
+pub fn lend(buffer: &mut [u8], direction: BufferDirection, device: impl FnOnce(&mut [u8])) {
+    let (length, shared) = (buffer.len(), NonNull::from(buffer));
+    // SAFETY: the buffer is the caller's, and nobody looks at it meanwhile.
+    let address = unsafe { Machine::share(shared, direction) };
+    let start = super::direct(PhysAddr::new(address)).expect("what is shared is memory").as_mut_ptr();
+    // SAFETY: the direct map shows what is shared, which is as long, and the device's alone until it is taken back.
+    device(unsafe { slice::from_raw_parts_mut(start, length) });
+    // SAFETY: it was shared so.
+    unsafe { Machine::unshare(address, shared, direction) };
+}
+
 /// Places in a queue. Each device has at least as many.
 const QUEUE_SIZE: usize = 8;
 

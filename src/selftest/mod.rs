@@ -29,6 +29,7 @@ macro_rules! check_eq {
     };
 }
 
+mod dma;
 mod exceptions;
 mod exhaustion;
 mod faulty;
@@ -94,6 +95,7 @@ const ROOMS: &[&[Test]] = &[
     threads::TESTS,
     programs::TESTS,
     pci::TESTS,
+    dma::TESTS,
     terminal::TESTS,
     log::TESTS,
 ];
