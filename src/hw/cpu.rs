@@ -1,5 +1,6 @@
 //! The processor itself: halting, counting, and the protections that it is told to keep.
 
+use logic::cpu_features::{Features, Register, SOURCES, Source};
 use logic::mem::page_table::PAGE_ATTRIBUTES;
 use raw_cpuid::{CpuId, CpuIdReaderNative};
 use x86_64::instructions::{hlt, interrupts};
@@ -33,6 +34,31 @@ pub fn tsc() -> u64 {
 /// What the processor says of itself.
 pub fn identity() -> CpuId<CpuIdReaderNative> {
     CpuId::new()
+}
+
+/// What the processor can do, and what of it the kernel has switched on.
+pub fn features() -> Features {
+    Features { words: SOURCES.map(feature_word), control: Cr4::read_raw(), state: super::fpu::components_in_use() }
+}
+
+/// The highest leaf of CPUID that is not of the extended ones.
+pub fn highest_leaf() -> u32 {
+    core::arch::x86_64::__cpuid(0).eax
+}
+
+/// Processors answer for leaves that they do not have as for others.
+fn feature_word(Source { leaf, part, register }: Source) -> u32 {
+    use core::arch::x86_64::{__cpuid, __cpuid_count};
+    if __cpuid(leaf & 0x8000_0000).eax < leaf {
+        return 0;
+    }
+    let answer = __cpuid_count(leaf, part);
+    match register {
+        Register::Eax => answer.eax,
+        Register::Ebx => answer.ebx,
+        Register::Ecx => answer.ecx,
+        Register::Edx => answer.edx,
+    }
 }
 
 /// Whether a hypervisor says that the machine is one that it makes up.

@@ -8,6 +8,7 @@ pub mod acpi;
 pub mod backtrace;
 pub mod boot;
 pub mod bus;
+pub mod cpu_features;
 pub mod display;
 pub mod errno;
 pub mod exec;

@@ -47,96 +47,14 @@ fn list(context: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// Names what CPUID says, by its own names.
+/// Names what CPUID says, as /proc/cpuinfo does, and what programs cannot use besides.
 fn features(context: &mut Context<'_>) -> Outcome {
-    let identity = cpu::identity();
     let mut column = 0;
-    let mut tell = |has: bool, name: &str| {
-        if !has {
-            return Ok(());
-        }
+    for name in cpu::features().all() {
         let end = if column + name.len() > WIDTH { "\n" } else { "" };
         column = if end.is_empty() { column } else { 0 } + name.len() + 1;
-        write!(context, "{end}{name} ")
-    };
-    macro_rules! tell {
-        ($of:expr, $($name:literal = $has:ident),* $(,)?) => {
-            if let Some(of) = $of {
-                $(tell(of.$has(), $name)?;)*
-            }
-        };
+        write!(context, "{end}{name} ")?;
     }
-    tell!(
-        identity.get_feature_info(),
-        "fpu" = has_fpu,
-        "tsc" = has_tsc,
-        "msr" = has_msr,
-        "pae" = has_pae,
-        "cx8" = has_cmpxchg8b,
-        "apic" = has_apic,
-        "mtrr" = has_mtrr,
-        "pge" = has_pge,
-        "pat" = has_pat,
-        "clflush" = has_clflush,
-        "mmx" = has_mmx,
-        "fxsr" = has_fxsave_fxstor,
-        "sse" = has_sse,
-        "sse2" = has_sse2,
-        "ht" = has_htt,
-        "sse3" = has_sse3,
-        "pclmulqdq" = has_pclmulqdq,
-        "monitor" = has_monitor_mwait,
-        "vmx" = has_vmx,
-        "ssse3" = has_ssse3,
-        "fma" = has_fma,
-        "cx16" = has_cmpxchg16b,
-        "pcid" = has_pcid,
-        "sse4.1" = has_sse41,
-        "sse4.2" = has_sse42,
-        "x2apic" = has_x2apic,
-        "movbe" = has_movbe,
-        "popcnt" = has_popcnt,
-        "tsc-deadline" = has_tsc_deadline,
-        "aes" = has_aesni,
-        "xsave" = has_xsave,
-        "avx" = has_avx,
-        "f16c" = has_f16c,
-        "rdrand" = has_rdrand,
-        "hypervisor" = has_hypervisor,
-    );
-    tell!(
-        identity.get_extended_feature_info(),
-        "fsgsbase" = has_fsgsbase,
-        "bmi1" = has_bmi1,
-        "avx2" = has_avx2,
-        "smep" = has_smep,
-        "bmi2" = has_bmi2,
-        "erms" = has_rep_movsb_stosb,
-        "invpcid" = has_invpcid,
-        "avx512f" = has_avx512f,
-        "rdseed" = has_rdseed,
-        "adx" = has_adx,
-        "smap" = has_smap,
-        "clflushopt" = has_clflushopt,
-        "sha" = has_sha,
-        "umip" = has_umip,
-        "pku" = has_pku,
-        "rdpid" = has_rdpid,
-        "la57" = has_la57,
-    );
-    tell!(
-        identity.get_extended_processor_and_feature_identifiers(),
-        "syscall" = has_syscall_sysret,
-        "nx" = has_execute_disable,
-        "pages-1g" = has_1gib_pages,
-        "rdtscp" = has_rdtscp,
-        "lm" = has_64bit_mode,
-        "lahf" = has_lahf_sahf,
-        "svm" = has_svm,
-        "lzcnt" = has_lzcnt,
-        "sse4a" = has_sse4a,
-    );
-    tell!(identity.get_advanced_power_mgmt_info(), "invariant-tsc" = has_invariant_tsc);
     writeln!(context)?;
     Ok(())
 }
