@@ -151,6 +151,12 @@ pub fn drain_caches() {
     }
 }
 
+/// Bytes of memory that the kernel was given.
+pub fn total_bytes() -> u64 {
+    let frames: u64 = statistics().zones.iter().map(|zone| zone.total).sum();
+    frames * FRAME_BYTES
+}
+
 /// Free memory in frames, what the processors keep included.
 pub fn free_frames() -> u64 {
     let kept: usize = percpu::all().map(|cpu| cpu.frames.lock().len()).sum();

@@ -15,6 +15,7 @@
 pub mod clone;
 pub mod credentials;
 pub mod futex;
+pub mod greed;
 pub mod limits;
 pub mod nice;
 pub mod processor_timer;
@@ -33,6 +34,7 @@ mod wait;
 pub use credentials::{Credentials, Identities};
 pub use describe::Description;
 pub use exit::{Ended, Event};
+pub use greed::Preference;
 pub use groups::Targets;
 pub use limits::{Limit, Limits, Resource};
 pub use status::{Status, Usage};

@@ -87,7 +87,8 @@ impl Stat<'_> {
     pub fn write(&self, output: &mut Output) -> Result<(), Errno> {
         let Self { id, name, state, parent, group, session, usage, children, places, .. } = self;
         write!(output, "{id} (")?;
-        output.push_escaped(name, b"")?;
+        // As it is: who reads the line looks for the last `)`.
+        output.push(name)?;
         let terminal = self.terminal.map_or(0, DeviceNumber::encode);
         let foreground = self.foreground.map_or(-1, i64::from);
         write!(output, ") {} {parent} {group} {session} {terminal} {foreground} {RANDOMIZED}", state.letter())?;

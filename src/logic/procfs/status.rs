@@ -55,7 +55,13 @@ impl Status<'_> {
     pub fn write(&self, output: &mut Output) -> Result<(), Errno> {
         let Self { state, process, id, parent, group, session, credentials, threads, .. } = self;
         output.push(b"Name:\t")?;
-        output.push_escaped(self.name, b"")?;
+        for byte in self.name {
+            match byte {
+                b'\n' => output.push(b"\\n")?,
+                b'\\' => output.push(b"\\\\")?,
+                other => output.push(&[*other])?,
+            }
+        }
         writeln!(output)?;
         if let Some(umask) = self.umask {
             writeln!(output, "Umask:\t{umask:04o}")?;

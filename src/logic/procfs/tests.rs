@@ -60,7 +60,7 @@ fn the_stat_line_has_its_52_fields_each_in_its_place() {
     };
     let line = text(|output| stat.write(output));
     let (start, rest) = line.rsplit_once(") ").unwrap();
-    assert_eq!(start, "42 (a) b\\012");
+    assert_eq!(start, "42 (a) b\n");
     let mut fields = vec!["42", "(…)"];
     fields.extend(rest.trim_end().split(' '));
     assert_eq!(fields.len(), 52);
@@ -120,7 +120,7 @@ fn memory_is_told_in_pages_and_in_kilobytes() {
     usage.resident.file = 1;
     assert_eq!(text(|output| stat::write_memory(output, &usage)), "10 3 1 4 0 3 0\n");
     let status = status::Status {
-        name: b"sh",
+        name: b"sh\n\\",
         umask: Some(0o22),
         state: State::Running,
         process: 10,
@@ -138,7 +138,7 @@ fn memory_is_told_in_pages_and_in_kilobytes() {
     };
     let told = text(|output| status.write(output));
     for line in [
-        "Name:\tsh\nUmask:\t0022\nState:\tR (running)\nTgid:\t10\nNgid:\t0\nPid:\t11\nPPid:\t1\nTracerPid:\t0\n",
+        "Name:\tsh\\n\\\\\nUmask:\t0022\nState:\tR (running)\nTgid:\t10\nNgid:\t0\nPid:\t11\nPPid:\t1\nTracerPid:\t0\n",
         "\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t64\nGroups:\t \n",
         "\nVmSize:\t      40 kB\n",
         "\nVmRSS:\t      12 kB\n",

@@ -136,7 +136,9 @@ fn new_process(task: &Arc<Task>, id: Pid, flags: CloneFlags) -> Result<Arc<Proce
     let actions = if flags.contains(CloneFlags::CLEAR_SIGHAND) { actions.after_exec() } else { actions };
     let limits = parent.limits.lock().clone();
     let image = parent.image.lock().clone();
-    Ok(Process::new(id, space, actions, limits, image))
+    let process = Process::new(id, space, actions, limits, image);
+    *process.greed.lock() = *parent.greed.lock();
+    Ok(process)
 }
 
 /// Puts the task into the tree and starts it.

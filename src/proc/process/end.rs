@@ -188,7 +188,7 @@ fn end_greediest() -> bool {
     let Some((victim, kib)) = choose() else { return false };
     let name = victim.name.lock().clone();
     log::error!(
-        "out of memory: process {} ({}) ends, which has {kib} KiB, the most of all",
+        "out of memory: process {} ({}) ends, which has {kib} KiB and the highest oom_score",
         victim.process.id,
         name.escape_ascii()
     );
@@ -199,17 +199,20 @@ fn end_greediest() -> bool {
     true
 }
 
-/// The process that has most memory, but for init and those that end already, and how many KiB that is.
+/// The process that has most memory, but for init, those that end already and those that are protected (`oom_score_adj`), and how
+/// many KiB that is.
 fn choose() -> Option<(Arc<Task>, u64)> {
     let leaders: Vec<Arc<Task>> =
         with_tree(|tree| tree.processes().filter_map(|id| tree.thread(id).cloned()).collect())?;
     let candidates = leaders.into_iter().filter(|task| task.process.id != Pid::INIT && !is_ending(&task.process));
+    let total = frames::total_bytes();
     let sized = candidates.filter_map(|task| {
         let space = task.process.space().ok()?;
         let bytes = space.try_usage()?.greed();
-        Some((task, bytes / 1024))
+        let rank = task.process.greed.lock().rank(bytes, total)?;
+        Some((task, bytes / 1024, rank))
     });
-    sized.max_by_key(|(_, kib)| *kib)
+    sized.max_by_key(|(.., rank)| *rank).map(|(task, kib, _)| (task, kib))
 }
 
 /// Says in the log which program ended by a fault of its own, and where.

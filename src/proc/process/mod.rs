@@ -42,7 +42,7 @@ use logic::errno::Errno;
 use logic::fs::page_cache::Running;
 use logic::fs::place::Place;
 use logic::mem::space::{Access, FaultOutcome};
-use logic::process::{Credentials, Limits, Pid, Resource, Status, Tree};
+use logic::process::{Credentials, Limits, Pid, Preference, Resource, Status, Tree};
 use logic::procfs::stat::Places;
 use logic::sched::Nice;
 use logic::signal::frame::Exception;
@@ -73,6 +73,8 @@ pub struct Process {
     pub(super) pending: IrqLock<Pending>,
     /// How much it may have.
     pub limits: IrqLock<Limits>,
+    /// Whether it is one to end when memory runs out.
+    pub greed: IrqLock<Preference>,
     /// Which program it runs.
     pub image: IrqLock<Image>,
     /// Why it ends, once that is decided.
@@ -290,6 +292,7 @@ impl Process {
             actions: IrqLock::new(Rank::Process, actions),
             pending: IrqLock::new(Rank::Process, Pending::new()),
             limits: IrqLock::new(Rank::Process, limits),
+            greed: IrqLock::new(Rank::Process, Preference::default()),
             image: IrqLock::new(Rank::Process, image),
             ending: IrqLock::new(Rank::Process, None),
             is_ending: AtomicBool::new(false),

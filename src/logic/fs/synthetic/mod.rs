@@ -74,6 +74,14 @@ pub trait Directory: Send + Sync {
     /// What it says of itself.
     fn information(&self) -> Information;
 
+    /// Whether whoever asks may look into it now.
+    ///
+    /// # Errors
+    /// [`Errno::ESRCH`] if what it was about is gone; [`Errno::EACCES`] if not.
+    fn check(&self) -> Result<(), Errno> {
+        Ok(())
+    }
+
     /// The entry `name`.
     fn find(&self, name: &[u8]) -> Option<Node>;
 
@@ -81,10 +89,18 @@ pub trait Directory: Send + Sync {
     fn next(&self, position: u64) -> Option<(u64, Box<[u8]>, Node)>;
 }
 
-/// A file whose text is made when it is opened, and again when it is read from the start.
+/// A file whose text is made when it is first read, and again when it is read from the start.
 pub trait Text: Send + Sync {
     /// What it says of itself.
     fn information(&self) -> Information;
+
+    /// Whether it may be opened by the one who is about to, beside what permissions say.
+    ///
+    /// # Errors
+    /// [`Errno::EACCES`] if not.
+    fn check_open(&self) -> Result<(), Errno> {
+        Ok(())
+    }
 
     /// Adds the text to `text`.
     ///
@@ -106,6 +122,11 @@ pub trait Text: Send + Sync {
 pub trait Link: Send + Sync {
     /// What it says of itself.
     fn information(&self) -> Information;
+
+    /// Bytes that its text is said to have.
+    fn size(&self) -> u64 {
+        0
+    }
 
     /// Where it leads.
     ///
@@ -242,7 +263,7 @@ impl Inode for SyntheticInode {
             user: information.user,
             group: information.group,
             special: DeviceNumber::default(),
-            size: 0,
+            size: if let Node::Link(link) = &self.node { link.size() } else { 0 },
             blocks: 0,
             block_bytes: 1024,
             accessed: now,
@@ -268,6 +289,7 @@ impl Inode for SyntheticInode {
 
     fn lookup(&self, name: Name<'_>) -> Result<Arc<dyn Inode>, Errno> {
         let Node::Directory(directory) = &self.node else { return Err(Errno::ENOTDIR) };
+        directory.check()?;
         let node = directory.find(name.bytes()).ok_or(Errno::ENOENT)?;
         Ok(Arc::new(Self { shared: self.shared, node }))
     }
@@ -284,6 +306,7 @@ impl Inode for SyntheticInode {
 
     fn next_entry(&self, after: u64) -> Result<Option<Entry>, Errno> {
         let Node::Directory(directory) = &self.node else { return Err(Errno::ENOTDIR) };
+        directory.check().map_err(|error| if error == Errno::ESRCH { Errno::ENOENT } else { error })?;
         let position = after.saturating_sub(FIRST_COOKIE - 1);
         let Some((position, name, node)) = directory.next(position) else { return Ok(None) };
         let Some(cookie) = position.checked_add(FIRST_COOKIE) else { return Ok(None) };
@@ -292,7 +315,10 @@ impl Inode for SyntheticInode {
 
     fn open(self: Arc<Self>) -> Result<Arc<dyn File>, Errno> {
         match &self.node {
-            Node::Text(text) => Ok(Arc::new(file::TextFile::open(text.clone()))),
+            Node::Text(text) => {
+                text.check_open()?;
+                Ok(Arc::new(file::TextFile::open(text.clone())))
+            }
             _ => Err(Errno::ENXIO),
         }
     }

@@ -83,6 +83,76 @@ fn entries_come_and_go_and_links_lead_to_the_very_place() {
     assert_eq!(place.path(&tree.root).unwrap().path, b"/proc/1");
 }
 
+/// What answers everybody with an error.
+struct Closed(Errno);
+
+impl Directory for Closed {
+    fn information(&self) -> Information {
+        Information::of_root(3, 0o555)
+    }
+
+    fn check(&self) -> Result<(), Errno> {
+        Err(self.0)
+    }
+
+    fn find(&self, _: &[u8]) -> Option<Node> {
+        unreachable!("nobody may look")
+    }
+
+    fn next(&self, _: u64) -> Option<(u64, Box<[u8]>, Node)> {
+        unreachable!("nobody may look")
+    }
+}
+
+impl Text for Closed {
+    fn information(&self) -> Information {
+        Information::of_root(4, 0o444)
+    }
+
+    fn check_open(&self) -> Result<(), Errno> {
+        Err(self.0)
+    }
+
+    fn text(&self, _: &mut Output) -> Result<(), Errno> {
+        unreachable!("nobody may read")
+    }
+}
+
+impl Link for Closed {
+    fn information(&self) -> Information {
+        Information::of_root(5, 0o777)
+    }
+
+    fn size(&self) -> u64 {
+        64
+    }
+
+    fn target(&self) -> Result<LinkTarget, Errno> {
+        Err(self.0)
+    }
+}
+
+#[test]
+fn nodes_close_themselves_to_who_may_not_look() {
+    let tree = Tree::new();
+    let closed = |error| Arc::new(Closed(error));
+    let entries = vec![
+        ("closed", Node::Directory(closed(Errno::EACCES))),
+        ("gone", Node::Directory(closed(Errno::ESRCH))),
+        ("text", Node::Text(closed(Errno::EACCES))),
+        ("link", Node::Link(closed(Errno::EACCES))),
+    ];
+    mounted(&tree, Listing::new(Information::of_root(1, 0o555), entries));
+    assert_eq!(tree.list("/proc/closed").err(), Some(Errno::EACCES));
+    assert_eq!(tree.open("/proc/closed/x", 0).err(), Some(Errno::EACCES));
+    assert_eq!(tree.list("/proc/gone").err(), Some(Errno::ENOENT));
+    assert_eq!(tree.open("/proc/gone/x", 0).err(), Some(Errno::ESRCH));
+    assert_eq!(tree.open("/proc/text", 0).err(), Some(Errno::EACCES));
+    assert_eq!(tree.open("/proc/link", 0).err(), Some(Errno::EACCES));
+    let size = |path: &[u8]| tree.caller().lookup(path, Wanted::Object).unwrap().inode().attributes().unwrap().size;
+    assert_eq!((size(b"/proc/link"), size(b"/proc/text")), (64, 0));
+}
+
 struct Setting(Arc<Mutex<String>>);
 
 impl Text for Setting {

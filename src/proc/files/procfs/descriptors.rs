@@ -11,6 +11,9 @@ use logic::fs::descriptors::Descriptor;
 use logic::fs::inode::LinkTarget;
 use logic::fs::synthetic::{Directory, Information, Link, Node, Output, Text};
 
+/// What Linux says that each link's text has.
+const LINK_BYTES: u64 = 64;
+
 /// All descriptors, each as a link to what is open, or as a text about it.
 pub struct Descriptors {
     /// Whose.
@@ -43,6 +46,11 @@ impl Descriptors {
 impl Directory for Descriptors {
     fn information(&self) -> Information {
         self.subject.information(Section::Fixed, self.number, self.permissions)
+    }
+
+    /// The links are protected by permissions and one by one.
+    fn check(&self) -> Result<(), Errno> {
+        if self.section == Section::DescriptorTexts { self.subject.inspected().map(|_| ()) } else { Ok(()) }
     }
 
     fn find(&self, name: &[u8]) -> Option<Node> {
@@ -81,6 +89,10 @@ impl Link for One {
             permissions |= 0o200;
         }
         self.subject.information(Section::Descriptors, self.number, permissions)
+    }
+
+    fn size(&self) -> u64 {
+        LINK_BYTES
     }
 
     fn target(&self) -> Result<LinkTarget, Errno> {

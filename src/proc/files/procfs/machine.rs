@@ -104,12 +104,6 @@ fn version(output: &mut Output) -> Result<(), Errno> {
     Ok(writeln!(output, "{} version {} (Eres OS {own}) {}", host::SYSTEM, host::RELEASE, host::VERSION)?)
 }
 
-/// Bytes of memory that the kernel was given.
-pub fn total_memory() -> u64 {
-    let frames: u64 = frames::statistics().zones.iter().map(|zone| zone.total).sum();
-    frames * FRAME_BYTES
-}
-
 /// What all programs together have, in pages: for themselves, of files, in tables. Pages that several have count for each, and
 /// whose space is just being changed is left out.
 fn pages_of_programs() -> [u64; 3] {
@@ -152,7 +146,7 @@ fn memory() -> Memory {
     let free = frames::free_frames() * FRAME_BYTES;
     let cached = bytes_in_memory_files();
     Memory {
-        total: total_memory(),
+        total: frames::total_bytes(),
         free,
         available: free,
         cached,

@@ -3,7 +3,7 @@
 use super::descriptors::Descriptors;
 use super::subject::{self, Section, Subject};
 use super::texts;
-use crate::proc::process::{NAME_BYTES, with_tree};
+use crate::proc::process::{NAME_BYTES, current_task, with_tree};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use logic::errno::Errno;
@@ -17,7 +17,9 @@ use logic::process::Pid;
 enum Kind {
     /// A text.
     Text(fn(&Subject, &mut Output) -> Result<(), Errno>),
-    /// The same, and what takes what is written.
+    /// The same, for who may look into the process.
+    Inspected(fn(&Subject, &mut Output) -> Result<(), Errno>),
+    /// The same as a text, and what takes what is written.
     Changeable(fn(&Subject, &mut Output) -> Result<(), Errno>, fn(&Subject, &[u8]) -> Result<(), Errno>),
     /// A link to a place.
     Link(fn(&Subject) -> Result<Place, Errno>),
@@ -38,19 +40,20 @@ static ENTRIES: &[Entry] = &[
     ("cwd", 0o777, Kind::Link(directory)),
     ("root", 0o777, Kind::Link(root)),
     ("exe", 0o777, Kind::Link(executable)),
-    ("environ", 0o400, Kind::Text(texts::environment)),
-    ("auxv", 0o400, Kind::Text(texts::auxiliary)),
+    ("environ", 0o400, Kind::Inspected(texts::environment)),
+    ("auxv", 0o400, Kind::Inspected(texts::auxiliary)),
     ("status", 0o444, Kind::Text(texts::status)),
     ("limits", 0o444, Kind::Text(texts::limits)),
     ("comm", 0o644, Kind::Changeable(texts::name, set_name)),
     ("cmdline", 0o444, Kind::Text(texts::arguments)),
     ("stat", 0o444, Kind::Text(texts::stat)),
     ("statm", 0o444, Kind::Text(texts::memory)),
-    ("maps", 0o444, Kind::Text(texts::maps)),
+    ("maps", 0o444, Kind::Inspected(texts::maps)),
     ("mounts", 0o444, Kind::Text(texts::mounts)),
     ("mountinfo", 0o444, Kind::Text(texts::mountinfo)),
     ("wchan", 0o444, Kind::Text(texts::waits_in)),
     ("oom_score", 0o444, Kind::Text(texts::greed)),
+    ("oom_score_adj", 0o644, Kind::Changeable(texts::preference, set_preference)),
     ("cgroup", 0o444, Kind::Text(texts::control_group)),
     ("loginuid", 0o444, Kind::Text(texts::login)),
     ("sessionid", 0o444, Kind::Text(texts::login)),
@@ -70,7 +73,7 @@ impl About {
         let permissions = *permissions;
         let file = AboutFile { subject, number, permissions, kind: *kind };
         Some(match *kind {
-            Kind::Text(_) | Kind::Changeable(..) => Node::Text(Arc::new(file)),
+            Kind::Text(_) | Kind::Inspected(_) | Kind::Changeable(..) => Node::Text(Arc::new(file)),
             Kind::Link(_) => Node::Link(Arc::new(file)),
             Kind::Descriptors(section) => {
                 let AboutFile { subject, .. } = file;
@@ -87,14 +90,16 @@ impl Directory for About {
         self.0.information(Section::Fixed, 0, 0o555)
     }
 
+    fn check(&self) -> Result<(), Errno> {
+        self.0.task().map(|_| ())
+    }
+
     fn find(&self, name: &[u8]) -> Option<Node> {
-        self.0.task().ok()?;
         let (index, entry) = ENTRIES.iter().enumerate().find(|(_, (known, ..))| known.as_bytes() == name)?;
         self.entry(index, entry)
     }
 
     fn next(&self, position: u64) -> Option<(u64, Box<[u8]>, Node)> {
-        self.0.task().ok()?;
         let rest = ENTRIES.iter().enumerate().skip(usize::try_from(position).ok()?);
         let (index, entry, node) =
             rest.filter_map(|(index, entry)| Some((index, entry, self.entry(index, entry)?))).next()?;
@@ -121,9 +126,16 @@ impl Text for AboutFile {
         self.information()
     }
 
+    fn check_open(&self) -> Result<(), Errno> {
+        match self.kind {
+            Kind::Inspected(_) => self.subject.inspected().map(|_| ()),
+            _ => Ok(()),
+        }
+    }
+
     fn text(&self, text: &mut Output) -> Result<(), Errno> {
         match self.kind {
-            Kind::Text(make) | Kind::Changeable(make, _) => make(&self.subject, text),
+            Kind::Text(make) | Kind::Inspected(make) | Kind::Changeable(make, _) => make(&self.subject, text),
             _ => Err(Errno::EINVAL),
         }
     }
@@ -197,11 +209,16 @@ fn executable(subject: &Subject) -> Result<Place, Errno> {
 /// Only its own threads give a process another name, whoever may write to the file.
 fn set_name(subject: &Subject, name: &[u8]) -> Result<(), Errno> {
     let task = subject.task()?;
-    let is_own = crate::proc::process::current_task().is_some_and(|own| Arc::ptr_eq(&own.process, &task.process));
+    let is_own = current_task().is_some_and(|own| Arc::ptr_eq(&own.process, &task.process));
     if !is_own {
         return Err(Errno::EINVAL);
     }
     let name = name.split(|byte| matches!(byte, b'\n' | 0)).next().unwrap_or_default();
     *task.name.lock() = name.iter().copied().take(NAME_BYTES).collect();
     Ok(())
+}
+
+fn set_preference(subject: &Subject, text: &[u8]) -> Result<(), Errno> {
+    let is_privileged = current_task().is_none_or(|task| task.credentials().is_privileged());
+    subject.task()?.process.greed.lock().write(text, is_privileged)
 }

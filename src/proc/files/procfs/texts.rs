@@ -1,7 +1,7 @@
 //! The texts about a process or thread: facts for `logic::procfs` to write down.
 
 use super::subject::Subject;
-use crate::hw::percpu;
+use crate::hw::{frames, percpu};
 use crate::proc::files::{foreground, terminal_device};
 use crate::proc::process::{Process, Task, with_tree};
 use crate::proc::thread;
@@ -51,6 +51,12 @@ impl Facts {
             return ended.usage;
         }
         self.living.iter().map(thread_usage).fold(process.usage(), |sum, usage| sum.and(&usage))
+    }
+
+    /// How many there are; the first counts until the process has been waited for.
+    fn threads(&self, process: &Process) -> usize {
+        let has_first = self.living.iter().any(|task| task.id() == process.id);
+        self.living.len() + usize::from(!has_first)
     }
 
     fn parent(&self) -> u32 {
@@ -108,7 +114,7 @@ pub fn stat(subject: &Subject, output: &mut Output) -> Result<(), Errno> {
         usage: own,
         children,
         nice: task.nice().value(),
-        threads: facts.living.len(),
+        threads: facts.threads(process),
         started_ns: process.started_ns,
         bytes: memory.sizes.total,
         resident: memory.resident.total(),
@@ -145,7 +151,7 @@ pub fn status(subject: &Subject, output: &mut Output) -> Result<(), Errno> {
         credentials: &credentials,
         descriptors: task.files().edit(|table| table.len()).next_multiple_of(64),
         memory: memory_usage(process),
-        threads: facts.living.len(),
+        threads: facts.threads(process),
         queued: (queued, process.limit(Resource::PendingSignals)),
         signals: [pending, shared, task.signal_mask(), ignored, caught].map(SignalSet::bits),
         processors: percpu::count(),
@@ -247,11 +253,18 @@ pub fn waits_in(subject: &Subject, output: &mut Output) -> Result<(), Errno> {
     output.push(b"0")
 }
 
-/// /proc/PID/oom_score: how much of the memory it has, in thousandths.
+/// /proc/PID/oom_score: how much of the memory it has or is said to have, in thousandths.
 pub fn greed(subject: &Subject, output: &mut Output) -> Result<(), Errno> {
-    let usage = memory_usage(&subject.task()?.process).unwrap_or_default();
-    let score = usage.greed().saturating_mul(1000) / super::machine::total_memory().max(1);
-    Ok(writeln!(output, "{}", score.min(1000))?)
+    let process = &subject.task()?.process;
+    let bytes = memory_usage(process).unwrap_or_default().greed();
+    let preference = *process.greed.lock();
+    Ok(writeln!(output, "{}", preference.score(bytes, frames::total_bytes()))?)
+}
+
+/// /proc/PID/oom_score_adj: what is added to that.
+pub fn preference(subject: &Subject, output: &mut Output) -> Result<(), Errno> {
+    let preference = *subject.task()?.process.greed.lock();
+    Ok(writeln!(output, "{}", preference.value())?)
 }
 
 /// /proc/PID/cgroup: all are in the one that there is.
