@@ -72,7 +72,7 @@ impl Clock for Midnight {
 fuzz_target!(|data: &[u8]| {
     static HEAP: std::sync::LazyLock<Heap> = std::sync::LazyLock::new(Heap::default);
     let owner = Ownership { user: 0, group: 0, permissions: 0o755 };
-    let file_system = Tmpfs::new(1, &*HEAP, &Midnight, Limits { pages: 1000, inodes: 1000 }, owner);
+    let file_system = Tmpfs::new("tmpfs", 1, &*HEAP, &Midnight, Limits { pages: 1000, inodes: 1000 }, owner);
     let (done, result) = unpack(data, &file_system.root());
     assert!(done.bytes <= data.len() as u64);
     if let Err(UnpackError::Damaged(damage)) = result {

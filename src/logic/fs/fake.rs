@@ -49,7 +49,7 @@ pub const OWNER: Ownership = Ownership { user: 0, group: 0, permissions: 0o755 }
 /// An empty tmpfs of its own.
 pub fn tmpfs(device: u64, frames: &'static FakeFrames, limits: Limits) -> Arc<Tmpfs> {
     let clock: &'static Counting = Box::leak(Box::default());
-    Tmpfs::new(device, frames, clock, limits, OWNER)
+    Tmpfs::new("tmpfs", device, frames, clock, limits, OWNER)
 }
 
 impl Tree {

@@ -70,21 +70,21 @@ fn owner_of_root(permissions: u16) -> Ownership {
 }
 
 /// A file system in memory that may have half of it.
-fn memory_file_system(device: u64, permissions: u16, pages: Option<u64>) -> Arc<Tmpfs> {
+fn memory_file_system(kind: &'static str, device: u64, permissions: u16, pages: Option<u64>) -> Arc<Tmpfs> {
     let total: u64 = frames::statistics().zones.iter().map(|zone| zone.total).sum();
     let pages = pages.unwrap_or(total / 2);
     let inodes = usize::try_from(pages * INODES_PER_PAGE).unwrap_or(usize::MAX).max(1024);
-    Tmpfs::new(device, &FRAMES, &CLOCK, Limits { pages, inodes }, owner_of_root(permissions))
+    Tmpfs::new(kind, device, &FRAMES, &CLOCK, Limits { pages, inodes }, owner_of_root(permissions))
 }
 
 /// The first root.
 pub fn root_file_system() -> Arc<Tmpfs> {
-    memory_file_system(ROOT_DEVICE, 0o755, None)
+    memory_file_system("tmpfs", ROOT_DEVICE, 0o755, None)
 }
 
 /// The kinds that there are, and whether they need a device to be mounted: for /proc/filesystems.
 pub const FILE_SYSTEMS: &[(&str, bool)] =
-    &[("sysfs", false), ("tmpfs", false), ("ramfs", false), ("proc", false), ("devtmpfs", false)];
+    &[("sysfs", false), ("tmpfs", false), ("ramfs", false), ("proc", false), ("devtmpfs", false), ("devpts", false)];
 
 /// The file system of this kind, with these options: mount(2).
 ///
@@ -97,7 +97,8 @@ pub fn file_system(kind: &[u8], options: &[u8]) -> Result<Arc<dyn FileSystem>, E
         b"tmpfs" | b"ramfs" => {
             let options = MemoryOptions::parse(options)?;
             let device = NEXT.fetch_add(1, Ordering::Relaxed);
-            Ok(memory_file_system(device, options.permissions, options.pages))
+            let kind = if kind == b"ramfs" { "ramfs" } else { "tmpfs" };
+            Ok(memory_file_system(kind, device, options.permissions, options.pages))
         }
         b"devtmpfs" => Ok(device_file_system()?),
         b"proc" => Ok(procfs::file_system(PROCESSES_DEVICE)),
@@ -148,7 +149,7 @@ fn bytes(text: &str) -> Result<u64, Errno> {
 fn device_file_system() -> Result<Arc<dyn FileSystem>, Errno> {
     static DEVICES: Once<Arc<Tmpfs>> = Once::new();
     let devices = DEVICES.try_call_once(|| {
-        let file_system = memory_file_system(DEVICES_DEVICE, 0o755, None);
+        let file_system = memory_file_system("devtmpfs", DEVICES_DEVICE, 0o755, None);
         let root = file_system.root();
         for (name, number) in devices::DEVICES {
             make_device(&root, name, number, 0o666)?;

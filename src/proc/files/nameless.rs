@@ -19,7 +19,8 @@ use spin::Once;
 /// [`Errno::ENOSPC`], [`Errno::ENOMEM`].
 pub fn make(task: &Task, name: &[u8], permissions: u16) -> Result<Arc<OpenFile>, Errno> {
     static MOUNT: Once<Arc<Mount>> = Once::new();
-    let mount = MOUNT.call_once(|| Mount::first(memory_file_system(NAMELESS_DEVICE, 0o700, None), MountFlags::empty()));
+    let mount = MOUNT
+        .call_once(|| Mount::first(memory_file_system("tmpfs", NAMELESS_DEVICE, 0o700, None), MountFlags::empty()));
     let credentials = task.credentials();
     let owner = Ownership { user: credentials.users.file_system, group: credentials.groups.file_system, permissions };
     let root = mount.root();

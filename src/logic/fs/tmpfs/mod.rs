@@ -40,6 +40,7 @@ pub struct Tmpfs {
 }
 
 struct Shared {
+    type_name: &'static str,
     device: u64,
     frames: &'static dyn Frames,
     clock: &'static dyn Clock,
@@ -83,8 +84,10 @@ struct State {
 const ENTRY_BYTES: u64 = 20;
 
 impl Tmpfs {
-    /// An empty one whose root belongs to `owner`. `device` tells it from other file systems (`st_dev`).
+    /// An empty one whose root belongs to `owner`. `type_name` is what mounts of it are told to be: some of its kind have names of
+    /// their own. `device` tells it from other file systems (`st_dev`).
     pub fn new(
+        type_name: &'static str,
         device: u64,
         frames: &'static dyn Frames,
         clock: &'static dyn Clock,
@@ -92,6 +95,7 @@ impl Tmpfs {
         owner: Ownership,
     ) -> Arc<Self> {
         let shared = Arc::new(Shared {
+            type_name,
             device,
             frames,
             clock,
@@ -112,7 +116,7 @@ impl Tmpfs {
 
 impl FileSystem for Tmpfs {
     fn type_name(&self) -> &str {
-        "tmpfs"
+        self.shared.type_name
     }
 
     fn root(&self) -> Arc<dyn Inode> {

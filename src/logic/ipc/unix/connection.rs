@@ -6,7 +6,7 @@ use crate::sync::IrqLock;
 use alloc::sync::{Arc, Weak};
 
 /// Connections that may wait to be accepted at most: Linux' /proc/sys/net/core/somaxconn.
-const MOST_BACKLOG: usize = 4096;
+pub const MOST_BACKLOG: usize = 4096;
 
 /// What shutdown(2) ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ mod tests;
 mod transfer;
 
 pub use address::Address;
-pub use connection::Ending;
+pub use connection::{Ending, MOST_BACKLOG};
 pub use flight::{MOST_IN_FLIGHT, MOST_PER_MESSAGE, Passed, Rights};
 pub use message::Credentials;
 pub use transfer::{Received, Receiving};

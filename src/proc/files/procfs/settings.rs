@@ -7,6 +7,7 @@ use core::fmt::Write;
 use logic::errno::Errno;
 use logic::fs::synthetic::{Node, Output};
 use logic::ipc::pipe;
+use logic::ipc::unix::MOST_BACKLOG;
 use logic::mem::space::{MOST_AREAS, layout};
 use logic::process::limits::MOST_DESCRIPTORS;
 use logic::process::{DEFAULT_NUMBERS, credentials};
@@ -15,6 +16,9 @@ use spin::Once;
 
 /// The last capability that there is: `CAP_CHECKPOINT_RESTORE` (capabilities(7)).
 const LAST_CAPABILITY: u32 = 40;
+
+/// Who owns what belongs to somebody whose number does not fit into 16 bits.
+const NOBODY: u32 = 65_534;
 
 /// Bits of randomness: as many as there can be, because nothing is given out before there are.
 const RANDOM_BITS: u32 = 256;
@@ -37,7 +41,13 @@ pub fn directory(numbers: &mut Numbers) -> Node {
         tells(numbers, "ostype", |output| line(output, host::SYSTEM)),
         tells(numbers, "osrelease", |output| line(output, host::RELEASE)),
         tells(numbers, "version", |output| line(output, host::VERSION)),
+        tells(numbers, "arch", |output| line(output, host::MACHINE)),
         tells(numbers, "pid_max", |output| line(output, DEFAULT_NUMBERS)),
+        // Each thread has a number of its own.
+        tells(numbers, "threads-max", |output| line(output, DEFAULT_NUMBERS)),
+        tells(numbers, "overflowuid", |output| line(output, NOBODY)),
+        tells(numbers, "overflowgid", |output| line(output, NOBODY)),
+        tells(numbers, "tainted", |output| line(output, 0)),
         tells(numbers, "ngroups_max", |output| line(output, credentials::MOST_GROUPS)),
         tells(numbers, "cap_last_cap", |output| line(output, LAST_CAPABILITY)),
         // Stack, mappings, program and heap are each at a random place.
@@ -55,10 +65,13 @@ pub fn directory(numbers: &mut Numbers) -> Node {
         tells(numbers, "nr_open", |output| line(output, MOST_DESCRIPTORS)),
         tells(numbers, "pipe-max-size", |output| line(output, pipe::MOST_CAPACITY)),
     ];
+    let core = [tells(numbers, "somaxconn", |output| line(output, MOST_BACKLOG))];
+    let core = numbers.directory(core.into());
     let entries: Vec<(&'static str, Node)> = [
         ("kernel", numbers.directory(kernel.into())),
         ("vm", numbers.directory(memory.into())),
         ("fs", numbers.directory(files.into())),
+        ("net", numbers.directory([("core", core)].into())),
     ]
     .into();
     numbers.directory(entries)
