@@ -13,6 +13,7 @@ mod identity;
 mod memory;
 mod messages;
 mod metadata;
+mod missing;
 mod poll;
 mod processes;
 mod record;
