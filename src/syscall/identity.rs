@@ -4,6 +4,7 @@ use super::arguments::{UserBuffer, UserPtr};
 use crate::proc::process::{Answer, Current};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 use linux_raw_sys::general;
 use logic::errno::Errno;
 use logic::process::Credentials;
@@ -33,8 +34,14 @@ pub fn getegid(current: &mut Current) -> Answer {
 
 /// Changes the task's credentials.
 fn change<T>(current: &Current, change: impl FnOnce(&mut Credentials) -> Result<T, Errno>) -> Result<T, Errno> {
-    let mut new = (*current.task.credentials()).clone();
+    let old = current.task.credentials();
+    let mut new = (*old).clone();
     let result = change(&mut new)?;
+    let acts_as = |of: &Credentials| [&of.users, &of.groups].map(|of| (of.effective, of.file_system));
+    if acts_as(&new) != acts_as(&old) {
+        // Its memory may hold what it could do before.
+        current.task.process.is_private.store(true, Ordering::Relaxed);
+    }
     *current.task.credentials.lock() = Arc::new(new);
     Ok(result)
 }

@@ -296,8 +296,11 @@ pub fn prctl(current: &mut Current, option: u32, first: u64, second: u64, third:
             UserPtr::new(first).write(task, &u32::from(is))?;
             Ok(0)
         }
-        prctl::PR_GET_DUMPABLE => Ok(1),
-        prctl::PR_SET_DUMPABLE if first <= 1 => Ok(0),
+        prctl::PR_GET_DUMPABLE => Ok((!task.process.is_private.load(Ordering::Relaxed)).into()),
+        prctl::PR_SET_DUMPABLE if first <= 1 => {
+            task.process.is_private.store(first == 0, Ordering::Relaxed);
+            Ok(0)
+        }
         prctl::PR_SET_NO_NEW_PRIVS if [first, second, third, fourth] == [1, 0, 0, 0] => {
             let mut new = (*task.credentials()).clone();
             new.no_new_privileges = true;

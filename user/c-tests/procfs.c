@@ -372,6 +372,24 @@ static void preferences(void) {
     printf("score: %d\n", atoi(text) >= 900);
 }
 
+// Who may look: by prctl(2), which children inherit and execve(2) forgets.
+static void privacy(void) {
+    printf("dumpable: %d", prctl(PR_GET_DUMPABLE));
+    printf(" %d", prctl(PR_SET_DUMPABLE, 2));
+    printf(" %d", prctl(PR_SET_DUMPABLE, 0));
+    printf(" %d", prctl(PR_GET_DUMPABLE));
+    fflush(stdout);
+    if (fork() == 0) {
+        printf(" inherited %d", prctl(PR_GET_DUMPABLE));
+        fflush(stdout);
+        execl("/proc/self/exe", "procfs", "dumpable", NULL);
+        _exit(1);
+    }
+    wait(NULL);
+    printf(" again %d", prctl(PR_SET_DUMPABLE, 1));
+    printf(" %d\n", prctl(PR_GET_DUMPABLE));
+}
+
 static void settings(void) {
     show("ostype", text, whole("/proc/sys/kernel/ostype"));
     for (int index = 0; index < 2; index++) {
@@ -398,6 +416,10 @@ static void *pause_thread(void *unused) {
     return NULL;
 }
 
+static void show_answer(long answer) {
+    printf("%ld%s%s\n", answer, answer < 0 ? " " : "", answer < 0 ? strerrorname_np(errno) : "");
+}
+
 // What tests/machine/procfs.rs asks for: `call NUMBER...`, calls without arguments; `flag COUNT`, pipe2 with a flag that there is
 // not; `name NAME`, NAME and then an unknown call; `crowd COUNT`, the same by COUNT names; `wait THREADS`, threads that wait;
 // `drop`, gives up root's rights, but executes nothing.
@@ -406,11 +428,13 @@ static void modes(int count, char **arguments) {
     if (!strcmp(mode, "show"))
         show_itself();
     for (int index = 2; !strcmp(mode, "call") && index < count; index++)
-        printf("%ld %d\n", syscall(atoi(arguments[index])), errno);
+        show_answer(syscall(atoi(arguments[index])));
     for (int left = count > 2 ? atoi(arguments[2]) : 0; !strcmp(mode, "flag") && left > 0; left--) {
         int ends[2];
-        printf("%ld %d\n", syscall(SYS_pipe2, ends, 0x40000000), errno);
+        show_answer(syscall(SYS_pipe2, ends, 0x40000000));
     }
+    if (!strcmp(mode, "dumpable"))
+        printf(" executed %d", prctl(PR_GET_DUMPABLE));
     if (!strcmp(mode, "name")) {
         prctl(PR_SET_NAME, arguments[2]);
         printf("%ld\n", syscall(500));
@@ -453,6 +477,7 @@ int main(int count, char **words) {
     endings();
     races();
     preferences();
+    privacy();
     settings();
     return 0;
 }

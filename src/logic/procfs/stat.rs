@@ -79,6 +79,13 @@ pub struct Places {
     pub environment: Range<u64>,
 }
 
+impl Places {
+    /// What those are told who may not know: as Linux tells it.
+    pub fn hidden() -> Self {
+        Self { code: 1..1, ..Self::default() }
+    }
+}
+
 impl Stat<'_> {
     /// Adds the line.
     ///

@@ -138,6 +138,7 @@ fn new_process(task: &Arc<Task>, id: Pid, flags: CloneFlags) -> Result<Arc<Proce
     let image = parent.image.lock().clone();
     let process = Process::new(id, space, actions, limits, image);
     *process.greed.lock() = *parent.greed.lock();
+    process.is_private.store(parent.is_private.load(Ordering::Relaxed), Ordering::Relaxed);
     Ok(process)
 }
 

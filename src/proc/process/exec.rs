@@ -89,6 +89,7 @@ pub fn execute(current: &mut Current, mut program: Program) -> Result<(), Stop> 
         return Err(Errno::EINTR.into());
     }
     become_first(&task);
+    task.process.is_private.store(secure, Ordering::Relaxed);
     if secure {
         task.parent_death_signal.store(0, Ordering::Relaxed);
     }

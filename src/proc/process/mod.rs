@@ -75,6 +75,8 @@ pub struct Process {
     pub limits: IrqLock<Limits>,
     /// Whether it is one to end when memory runs out.
     pub greed: IrqLock<Preference>,
+    /// Only root may look into it: it has changed who it is, or wants so (`PR_SET_DUMPABLE` of prctl(2)).
+    pub is_private: AtomicBool,
     /// Which program it runs.
     pub image: IrqLock<Image>,
     /// Why it ends, once that is decided.
@@ -293,6 +295,7 @@ impl Process {
             pending: IrqLock::new(Rank::Process, Pending::new()),
             limits: IrqLock::new(Rank::Process, limits),
             greed: IrqLock::new(Rank::Process, Preference::default()),
+            is_private: AtomicBool::new(false),
             image: IrqLock::new(Rank::Process, image),
             ending: IrqLock::new(Rank::Process, None),
             is_ending: AtomicBool::new(false),

@@ -4,6 +4,7 @@ use crate::proc::process::{Process, Task, current_task, find_task};
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
 use logic::errno::Errno;
 use logic::fs::synthetic::Information;
 use logic::process::Pid;
@@ -63,27 +64,42 @@ impl Subject {
         found.ok_or(Errno::ESRCH)
     }
 
-    /// The same, for what not everybody may see.
+    /// Whether it is the one who asks.
+    fn is_own(&self) -> bool {
+        current_task().is_some_and(|asker| Arc::ptr_eq(&asker.process, &self.process))
+    }
+
+    /// The same as [`Self::task`], for what not everybody may see.
     ///
     /// # Errors
     /// [`Errno::EACCES`] besides, unless whoever asks may look into the process (ptrace(2)).
     pub fn inspected(&self) -> Result<Arc<Task>, Errno> {
         let task = self.task()?;
         let is_allowed = current_task().is_none_or(|asker| {
-            Arc::ptr_eq(&asker.process, &self.process) || asker.credentials().may_inspect(&task.credentials())
+            let own = asker.credentials();
+            let is_allowed = own.is_privileged() || !self.is_private() && own.may_inspect(&task.credentials());
+            Arc::ptr_eq(&asker.process, &self.process) || is_allowed
         });
         if is_allowed { Ok(task) } else { Err(Errno::EACCES) }
     }
 
-    /// What a file about it says of itself: it belongs to whoever the process acts as.
+    fn is_private(&self) -> bool {
+        self.process.is_private.load(Ordering::Relaxed)
+    }
+
+    /// What a file about it says of itself: it belongs to whoever the process acts as, or, if nobody else is to look into that, to
+    /// root.
     pub fn information(&self, section: Section, number: u32, permissions: u16) -> Information {
         let (serial, level) = self.thread.as_ref().map_or((self.process.serial, 0), |task| (task.serial, 4));
         let section = (level | section as u64) << 16;
         let number = serial << 20 | section | u64::from(number & 0xffff);
         let credentials = self.task().map(|task| task.credentials());
         // Whose it was does not matter once it is gone.
-        let (user, group) =
-            credentials.map_or((0, 0), |credentials| (credentials.users.effective, credentials.groups.effective));
+        let (user, group) = match credentials {
+            Ok(_) if self.is_private() && permissions != 0o555 && !self.is_own() => (0, 0),
+            Ok(credentials) => (credentials.users.effective, credentials.groups.effective),
+            Err(_) => (0, 0),
+        };
         Information { number, permissions, user, group }
     }
 }

@@ -120,7 +120,7 @@ pub fn stat(subject: &Subject, output: &mut Output) -> Result<(), Errno> {
         resident: memory.resident.total(),
         resident_limit: process.limit(Resource::ResidentSet),
         // Where things are helps who attacks.
-        places: if is_inspected { places } else { stat_text::Places::default() },
+        places: if is_inspected { places } else { stat_text::Places::hidden() },
         signals: [pending.union(shared), task.signal_mask(), ignored, caught].map(SignalSet::bits),
         exit_signal: exit_signal.map_or(0, Signal::number),
         processor: task.thread().and_then(|thread| thread.last_processor()).unwrap_or(0),
