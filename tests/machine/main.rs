@@ -21,6 +21,7 @@ mod monitor;
 mod pci;
 mod power;
 mod processors;
+mod procfs;
 mod programs;
 mod pvh;
 mod random;
