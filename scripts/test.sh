@@ -13,12 +13,15 @@ esac
 scripts/setup.sh test
 echo "test: formatting"
 cargo fmt --check
+cargo fmt --check --all --manifest-path user/Cargo.toml
 echo "test: shell scripts"
 shellcheck scripts/*.sh tests/programs/all.sh tests/programs/load.sh .ci/run
 echo "test: lints"
 cargo clippy --quiet --locked --all-targets -- -D warnings
 cargo kernel-clippy --quiet --locked -- -D warnings
 cargo kernel-clippy --quiet --locked --features selftest -- -D warnings
+cargo clippy --quiet --locked --all-targets --manifest-path user/Cargo.toml --target x86_64-unknown-linux-musl \
+    --target-dir "${CARGO_TARGET_DIR:-target}/user" -- -D warnings
 echo "test: images"
 scripts/iso.sh
 scripts/raw.sh

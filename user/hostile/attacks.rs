@@ -4,8 +4,10 @@ use crate::{Ends, Random, elf, in_child};
 use std::arch::asm;
 use std::ptr;
 
+type Attack = fn(&mut Ends, &mut Random);
+
 /// All, with their names.
-pub const ALL: [(&str, fn(&mut Ends, &mut Random)); 7] = [
+pub const ALL: [(&str, Attack); 7] = [
     ("addresses", addresses),
     ("instructions", instructions),
     ("stacks", stacks),
@@ -161,7 +163,7 @@ fn system_calls(ends: &mut Ends, random: &mut Random) {
     let mut number = 0;
     while number < NUMBERS * ROUNDS {
         let first = number;
-        let seed = random.next();
+        let seed = random.number();
         in_child(ends, || {
             // What blocks is ended.
             // SAFETY: a plain system call.
@@ -177,7 +179,8 @@ fn system_calls(ends: &mut Ends, random: &mut Random) {
 
 fn one_call(number: u64, random: &mut Random) {
     // To end, or to go on as another program, is no attack; SIGALRM must not be put off.
-    let harmless = [libc::SYS_exit, libc::SYS_exit_group, libc::SYS_alarm, libc::SYS_setitimer, libc::SYS_rt_sigprocmask];
+    let harmless =
+        [libc::SYS_exit, libc::SYS_exit_group, libc::SYS_alarm, libc::SYS_setitimer, libc::SYS_rt_sigprocmask];
     if harmless.iter().any(|harmless| *harmless as u64 == number) {
         return;
     }
@@ -190,7 +193,7 @@ fn one_call(number: u64, random: &mut Random) {
         4 => ADDRESSES[random.below(ADDRESSES.len() as u64) as usize],
         5 => u64::MAX - random.below(4),
         6 => 1 << random.below(64),
-        _ => random.next(),
+        _ => random.number(),
     };
     let arguments: [u64; 6] = std::array::from_fn(|_| argument());
     let [first, second, third, fourth, fifth, sixth] = arguments;
@@ -270,9 +273,8 @@ fn memory(ends: &mut Ends, _: &mut Random) {
 unsafe fn map(bytes: u64) -> *mut u8 {
     let rights = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: new memory, wherever there is room.
-    let start = unsafe {
-        libc::mmap(ptr::null_mut(), bytes as usize, rights, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)
-    };
+    let start =
+        unsafe { libc::mmap(ptr::null_mut(), bytes as usize, rights, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0) };
     if start == libc::MAP_FAILED { ptr::null_mut() } else { start.cast() }
 }
 

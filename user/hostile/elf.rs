@@ -43,7 +43,7 @@ pub fn programs(ends: &mut Ends, random: &mut Random) {
             for _ in 0..1 + random.below(4) {
                 let place = random.below(120) as usize;
                 file[place] = match random.below(3) {
-                    0 => random.next() as u8,
+                    0 => random.number() as u8,
                     1 => 0xff,
                     _ => file[place] ^ 1 << random.below(8),
                 };
@@ -52,7 +52,7 @@ pub fn programs(ends: &mut Ends, random: &mut Random) {
         match random.below(8) {
             0 => file.truncate(random.below(BYTES as u64) as usize),
             1 if round > 0 => file = b"#!/tmp/hostile-program\n".to_vec(),
-            2 if round > 0 => file[..BYTES / 2].fill_with(|| random.next() as u8),
+            2 if round > 0 => file[..BYTES / 2].fill_with(|| random.number() as u8),
             _ => {}
         }
         execute(ends, path, &file);

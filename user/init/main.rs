@@ -130,7 +130,8 @@ fn mount_one(kind: &str, place: &str, options: &str) -> Result<(), Errno> {
 
 /// A pipe that a byte arrives in with every such signal.
 fn watch(signal: i32) -> io::Result<OwnedFd> {
-    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK)?;
+    let (reader, writer) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK)?;
     signal_hook::low_level::pipe::register(signal, writer)?;
     Ok(reader)
 }

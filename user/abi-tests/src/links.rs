@@ -159,7 +159,7 @@ fn statx_tells_what_stat_tells() {
     let mut full: statx = raw::zeroed();
     ok!(SYS_statx, AT_FDCWD, c"file", 0, STATX_BASIC_STATS, &mut full);
     is!(full.stx_mask & STATX_BASIC_STATS, STATX_BASIC_STATS);
-    is!((u64::from(full.stx_nlink), full.stx_size, full.stx_ino), (plain.st_nlink as u64, 4, plain.st_ino));
+    is!((u64::from(full.stx_nlink), full.stx_size, full.stx_ino), (plain.st_nlink, 4, plain.st_ino));
     is!(u32::from(full.stx_mode), plain.st_mode);
     is!(makedev(full.stx_dev_major, full.stx_dev_minor), plain.st_dev);
     is!(full.stx_mtime.tv_sec, plain.st_mtime);

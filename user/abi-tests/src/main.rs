@@ -127,7 +127,8 @@ fn run(name: &str, test: fn()) -> String {
     sys!(SYS_kill, -child, libc::SIGKILL);
     let status = calls::status_of(child);
     // Ended already, or just now.
-    if !libc::WIFEXITED(status) && !(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL) {
+    let was_killed = libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL;
+    if !libc::WIFEXITED(status) && !was_killed {
         complaints.extend_from_slice(format!("its status is {status:#x}\n").as_bytes());
     }
     sys!(SYS_close, ends[0]);
