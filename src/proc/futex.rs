@@ -3,9 +3,9 @@
 //! The word is compared with the table locked, when its page cannot be brought; so a page that is missing is brought outside, and
 //! the comparison made again.
 
-use super::process::{Stop, Task};
+use super::process::{Sleep, Stop, Task};
 use super::space::Space;
-use super::wait::{Deadline, Outcome, wait_until};
+use super::wait::Deadline;
 use crate::hw::user_memory;
 use alloc::sync::Arc;
 use logic::errno::Errno;
@@ -68,14 +68,14 @@ pub fn wait(
     }
     // The waiter's own waker ends the sleep.
     let never = WaitQueue::new();
-    let outcome = wait_until(&never, deadline, || !waiter.waits() || task.wants_attention());
+    let outcome = task.sleep_until(&never, deadline, || !waiter.waits());
     if !TABLE.lock().cancel(&waiter) {
         return Ok(());
     }
     Err(match outcome {
-        Outcome::TimedOut => Errno::ETIMEDOUT.into(),
-        Outcome::Done if deadline.is_some() => Stop::Interrupted(Restart::RestartBlock),
-        Outcome::Done => Stop::Interrupted(Restart::IfSaRestart),
+        Sleep::TimedOut => Errno::ETIMEDOUT.into(),
+        _ if deadline.is_some() => Stop::Interrupted(Restart::RestartBlock),
+        _ => Stop::Interrupted(Restart::IfSaRestart),
     })
 }
 

@@ -3,8 +3,8 @@
 use super::arguments::UserPtr;
 use super::time::timespec;
 use crate::hw::clock;
-use crate::proc::process::{Stop, Task};
-use crate::proc::wait::{Deadline, Outcome, wait_until};
+use crate::proc::process::{Sleep, Stop, Task};
+use crate::proc::wait::Deadline;
 use logic::errno::Errno;
 use logic::fs::open_file::{OpenFile, PositionClaim, StatusFlags};
 use logic::ipc::unix::{Passed, Socket};
@@ -56,12 +56,12 @@ impl<'a> Waiting<'a> {
         if !matches!(result, Err(Errno::EAGAIN)) {
             return Ok(result?);
         }
-        let outcome = wait_until(queue, self.deadline, || {
+        let sleep = self.task.sleep_until(queue, self.deadline, || {
             result = attempt();
-            !matches!(result, Err(Errno::EAGAIN)) || self.task.wants_attention()
+            !matches!(result, Err(Errno::EAGAIN))
         });
         match result {
-            Err(Errno::EAGAIN) if outcome == Outcome::Done => Err(Stop::Interrupted(self.restart)),
+            Err(Errno::EAGAIN) if sleep == Sleep::Interrupted => Err(Stop::Interrupted(self.restart)),
             result => Ok(result?),
         }
     }
@@ -102,6 +102,27 @@ pub fn turn_to_write<'a>(task: &Task, open: &'a OpenFile) -> Result<Option<Taken
         return Ok(Some(attempt()?));
     }
     Waiting::new(task).until(writers.free(), attempt).map(Some)
+}
+
+/// The positions of two open files, when nobody else has them. One that is both has one position, which comes first. Two calls that copy
+/// in opposite directions do not wait for each other.
+///
+/// # Errors
+/// [`Stop::Interrupted`].
+pub fn claim_both<'a>(
+    task: &Task,
+    one: &'a OpenFile,
+    other: &'a OpenFile,
+) -> Result<(PositionClaim<'a>, Option<PositionClaim<'a>>), Stop> {
+    if one.number() == other.number() {
+        return Ok((claim(task, one)?, None));
+    }
+    if one.number() < other.number() {
+        let first = claim(task, one)?;
+        return Ok((first, Some(claim(task, other)?)));
+    }
+    let second = claim(task, other)?;
+    Ok((claim(task, one)?, Some(second)))
 }
 
 /// When a time-out that the program passed, a `struct timespec`, is over; never if it passed none.

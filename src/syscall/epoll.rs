@@ -1,8 +1,8 @@
 //! Waiting for many files: epoll_create(2), epoll_ctl(2), epoll_wait(2).
 
 use super::arguments::{Fd, UserPtr};
-use super::blocking::{Waiting, after_ns, deadline_in};
-use super::poll::lend_mask;
+use super::blocking::{Waiting, after_ns, deadline_in, left_ns};
+use super::poll::with_mask;
 use crate::proc::files;
 use crate::proc::process::{Answer, Current, Stop, Task};
 use crate::proc::wait::Deadline;
@@ -96,8 +96,8 @@ pub fn epoll_pwait(
     mask: UserPtr<u64>,
     mask_bytes: usize,
 ) -> Answer {
-    lend_mask(&current.task, mask, mask_bytes)?;
-    epoll_wait(current, epoll, events, most, milliseconds)
+    let task = current.task.clone();
+    with_mask(&task, mask, mask_bytes, || epoll_wait(current, epoll, events, most, milliseconds))
 }
 
 /// epoll_pwait2(2).
@@ -112,8 +112,7 @@ pub fn epoll_pwait2(
 ) -> Answer {
     let task = current.task.clone();
     let deadline = deadline_in(&task, timeout)?;
-    lend_mask(&task, mask, mask_bytes)?;
-    wait(&task, epoll, events, most, deadline)
+    with_mask(&task, mask, mask_bytes, || wait(&task, epoll, events, most, deadline))
 }
 
 fn wait(task: &Task, epoll: Fd, target: UserPtr<u64>, most: i32, deadline: Deadline) -> Answer {
@@ -123,8 +122,14 @@ fn wait(task: &Task, epoll: Fd, target: UserPtr<u64>, most: i32, deadline: Deadl
     let mut events = Vec::new();
     events.try_reserve_exact(most).map_err(|_| Errno::ENOMEM)?;
     events.resize(most, EpollEvent::default());
-    let waiting = Waiting { task, deadline, restart: Restart::IfNotHandled };
-    let count = match waiting.until(epoll.waiters(), || epoll.wait(&mut events)) {
+    // It fails by any signal, and by a stop, even without a handler (signal(7), "... by stop signals").
+    let waiting = Waiting { task, deadline, restart: Restart::Never };
+    let outcome = match deadline {
+        // A signal does not come before what takes no time.
+        Some(deadline) if left_ns(deadline) == 0 => epoll.wait(&mut events).map_err(Stop::from),
+        _ => waiting.until(epoll.waiters(), || epoll.wait(&mut events)),
+    };
+    let count = match outcome {
         Err(Stop::Failed(Errno::EAGAIN)) => 0,
         outcome => outcome?,
     };

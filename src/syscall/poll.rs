@@ -3,8 +3,8 @@
 use super::arguments::{UserBuffer, UserPtr};
 use super::blocking::{after_ns, deadline_in, left_ns};
 use super::time::{timeval, to_timespec};
-use crate::proc::process::{Answer, Continuation, Current, Stop, Task};
-use crate::proc::wait::{Deadline, wait_until};
+use crate::proc::process::{Answer, Continuation, Current, Sleep, Stop, Task};
+use crate::proc::wait::Deadline;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use logic::errno::Errno;
@@ -28,15 +28,12 @@ fn wait(task: &Task, set: &mut PollSet, deadline: Deadline) -> Result<usize, Sto
     let waker = task.waker().ok_or(Errno::ESRCH)?;
     // The set's own waiters end the sleep.
     let never = WaitQueue::new();
-    wait_until(&never, deadline, || {
+    let sleep = task.sleep_until(&never, deadline, || {
         set.watch(&waker);
         ready = set.evaluate();
-        ready > 0 || task.wants_attention()
+        ready > 0
     });
-    match ready {
-        0 if task.wants_attention() => Err(Stop::Interrupted(Restart::IfNotHandled)),
-        ready => Ok(ready),
-    }
+    if sleep == Sleep::Interrupted { Err(Stop::Interrupted(Restart::IfNotHandled)) } else { Ok(ready) }
 }
 
 /// poll(2).
@@ -68,20 +65,25 @@ pub fn ppoll(
 ) -> Answer {
     let task = current.task.clone();
     let deadline = deadline_in(&task, timeout)?;
-    lend_mask(&task, mask, mask_bytes)?;
-    let answer = poll_until(&task, [entries.address(), count.into()], deadline);
+    let place = [entries.address(), count.into()];
+    let answer = with_mask(&task, mask, mask_bytes, || poll_until(&task, place, deadline));
     tell_rest(&task, timeout, deadline);
     answer
 }
 
-/// Another mask until the call has answered.
-pub fn lend_mask(task: &Task, mask: UserPtr<u64>, bytes: usize) -> Result<(), Errno> {
-    let Some(mask) = mask.non_null() else { return Ok(()) };
+/// Makes a call with another mask, if the program passed one. A signal that this lets through arrives only if the call was interrupted:
+/// one that has an answer leaves it pending.
+pub fn with_mask(task: &Task, mask: UserPtr<u64>, bytes: usize, call: impl FnOnce() -> Answer) -> Answer {
+    let Some(mask) = mask.non_null() else { return call() };
     if bytes != 8 {
-        return Err(Errno::EINVAL);
+        return Err(Errno::EINVAL.into());
     }
     task.lend_signal_mask(SignalSet::from_bits(mask.read(task)?));
-    Ok(())
+    let answer = call();
+    if !matches!(answer, Err(Stop::Interrupted(_))) {
+        task.take_back_signal_mask();
+    }
+    answer
 }
 
 /// What was left of the time; who cannot be told is not, as in Linux.
@@ -198,11 +200,14 @@ pub fn pselect6(
 ) -> Answer {
     let task = current.task.clone();
     let deadline = deadline_in(&task, timeout)?;
-    if let Some(mask) = mask.non_null() {
-        let [pointer, bytes] = super::processes::halves(&mask.read(&task)?);
-        lend_mask(&task, UserPtr::new(pointer), usize::try_from(bytes).unwrap_or(0))?;
-    }
-    let answer = select_until(&task, count, SetPointers([read, write, except]), deadline);
+    let [pointer, bytes] = match mask.non_null() {
+        Some(mask) => super::processes::halves(&mask.read(&task)?),
+        None => [0, 0],
+    };
+    let sets = SetPointers([read, write, except]);
+    let answer = with_mask(&task, UserPtr::new(pointer), usize::try_from(bytes).unwrap_or(0), || {
+        select_until(&task, count, sets, deadline)
+    });
     tell_rest(&task, timeout, deadline);
     answer
 }

@@ -2,8 +2,7 @@
 
 use super::arguments::UserPtr;
 use super::blocking::deadline_in;
-use crate::proc::process::{self, Answer, Current, Stop, Task, find_task, with_tree};
-use crate::proc::wait::wait_until;
+use crate::proc::process::{self, Answer, Current, Sleep, Stop, Task, find_task, with_tree};
 use alloc::sync::Arc;
 use linux_raw_sys::general;
 use logic::errno::Errno;
@@ -105,7 +104,7 @@ pub fn sigsuspend(current: &mut Current, mask: UserPtr<u64>, set_bytes: usize) -
 pub fn pause(current: &mut Current) -> Answer {
     let task = &current.task;
     let never = logic::sync::WaitQueue::new();
-    wait_until(&never, None, || task.wants_attention());
+    task.sleep_until(&never, None, || false);
     Err(Stop::Interrupted(Restart::IfNotHandled))
 }
 
@@ -123,16 +122,16 @@ pub fn sigtimedwait(
     let wanted = SignalSet::from_bits(wanted.read(task)?).without(absolute);
     let deadline = deadline_in(task, timeout)?;
     let mut taken = None;
-    wait_until(&task.process.signalled, deadline, || {
+    let sleep = task.sleep_until(&task.process.signalled, deadline, || {
         taken = task.take_signal(wanted);
-        taken.is_some() || task.wants_attention()
+        taken.is_some()
     });
     match taken {
         Some(taken) => {
             info.write_if_any(task, &taken.to_bytes())?;
             Ok(taken.signal.number().into())
         }
-        None if task.wants_attention() => Err(Errno::EINTR.into()),
+        None if sleep == Sleep::Interrupted => Err(Errno::EINTR.into()),
         None => Err(Errno::EAGAIN.into()),
     }
 }

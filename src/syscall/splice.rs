@@ -3,7 +3,7 @@
 //! They go through a buffer of the kernel's, a piece at a time: no page is ever shared between files.
 
 use super::arguments::{Fd, UserBuffer, UserPtr, zeroed};
-use super::blocking::{Waiting, claim};
+use super::blocking::{Waiting, claim, claim_both};
 use super::terminal::{check_read, check_write};
 use super::transfer::{
     From, MOST, PIECE, buffers_at, copy_in, copy_out, read_stream, tell_of_broken_pipe, write_piece,
@@ -85,20 +85,13 @@ pub fn copy_file_range(
         (Some(start), Some(target_start)) => (start, target_start),
         (Some(start), None) => (start, Start::of(task, &target)?),
         (None, Some(target_start)) => (Start::of(task, &source)?, target_start),
-        (None, None) if source.number() == target.number() => {
+        (None, None) => match claim_both(task, &source, &target)? {
+            (start, Some(target_start)) => (Start::Claimed(start), Start::Claimed(target_start)),
             // One position for both ends: the ranges are the same.
-            let position = claim(task, &source)?.value();
-            return Ok(copy_range::check(&source, position, &target, position, count as u64)?);
-        }
-        // Two calls that copy in opposite directions must not wait for each other.
-        (None, None) if source.number() < target.number() => {
-            let start = Start::of(task, &source)?;
-            (start, Start::of(task, &target)?)
-        }
-        (None, None) => {
-            let target_start = Start::of(task, &target)?;
-            (Start::of(task, &source)?, target_start)
-        }
+            (start, None) => {
+                return Ok(copy_range::check(&source, start.value(), &target, start.value(), count as u64)?);
+            }
+        },
     };
     let (first, target_first) = (start.value(), target_start.value());
     let count = copy_range::check(&source, first, &target, target_first, count as u64)?;

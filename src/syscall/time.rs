@@ -3,8 +3,7 @@
 use super::arguments::{Argument, Registers, UserPtr};
 use super::blocking::{after_ns, left_ns};
 use crate::hw::clock;
-use crate::proc::process::{Answer, Continuation, Counted, Current, Stop, find_task};
-use crate::proc::wait::{Outcome, wait_until};
+use crate::proc::process::{Answer, Continuation, Counted, Current, Sleep, Stop, find_task};
 use linux_raw_sys::general;
 use logic::errno::Errno;
 use logic::process::Pid;
@@ -195,7 +194,7 @@ pub fn clock_nanosleep(
 fn sleep(current: &mut Current, deadline: Instant, rest: Option<u64>) -> Answer {
     let task = current.task.clone();
     let never = WaitQueue::new();
-    if wait_until(&never, Some(deadline), || task.wants_attention()) == Outcome::TimedOut {
+    if task.sleep_until(&never, Some(deadline), || false) == Sleep::TimedOut {
         return Ok(0);
     }
     let Some(rest) = rest else { return Err(Stop::Interrupted(Restart::IfNotHandled)) };

@@ -3,7 +3,7 @@
 //! Bytes go through a buffer of the kernel's, a piece at a time. What was transferred before an error or a signal is the answer.
 
 use super::arguments::{Argument, Fd, Registers, UserBuffer, UserPtr, zeroed};
-use super::blocking::{Waiting, claim, turn_to_write};
+use super::blocking::{Waiting, claim, claim_both, turn_to_write};
 use super::terminal::{self, check_read, check_write};
 use crate::proc::process::with_tree;
 use crate::proc::process::{Answer, Current, Stop, Task, post};
@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use linux_raw_sys::general;
 use logic::errno::Errno;
+use logic::fs::attributes::FileKind;
 use logic::fs::credentials::Access;
 use logic::fs::open_file::{OpenFile, PositionClaim, Seek, StatusFlags};
 use logic::process::Resource;
@@ -351,7 +352,12 @@ pub fn lseek(current: &mut Current, descriptor: Fd, offset: i64, whence: u32) ->
     let open = current.task.files().get(descriptor.0)?;
     let seek = Seek::new(whence, offset)?;
     if !open.has_position() {
-        return Err(if open.is_path_only() { Errno::EBADF } else { Errno::ESPIPE }.into());
+        return match open.place().inode().kind() {
+            _ if open.is_path_only() => Err(Errno::EBADF.into()),
+            // Linux lets events be sought, without effect.
+            FileKind::Regular => Ok(0),
+            _ => Err(Errno::ESPIPE.into()),
+        };
     }
     Ok(claim(&current.task, &open)?.seek(seek)?)
 }
@@ -360,18 +366,32 @@ pub fn lseek(current: &mut Current, descriptor: Fd, offset: i64, whence: u32) ->
 pub fn sendfile(current: &mut Current, to: Fd, from: Fd, offset: UserPtr<u64>, count: usize) -> Answer {
     let task = &current.task;
     let (source, target) = (task.files().get(from.0)?, task.files().get(to.0)?);
-    if !source.has_position() {
-        return Err(Errno::EINVAL.into());
-    }
     if !source.access().contains(Access::READ) || !target.access().contains(Access::WRITE) {
         return Err(Errno::EBADF.into());
+    }
+    if !source.has_position() {
+        return Err(if offset.is_null() { Errno::EINVAL } else { Errno::ESPIPE }.into());
+    }
+    if target.flags().contains(StatusFlags::APPEND) {
+        return Err(Errno::EINVAL.into());
     }
     let given = match offset.non_null() {
         Some(offset) => Some(i64::try_from(offset.read(task)?).map_err(|_| Errno::EINVAL)?.cast_unsigned()),
         None => None,
     };
-    let mut claimed = if given.is_none() { Some(claim(task, &source)?) } else { None };
+    let (mut claimed, mut target_claim) = match (given, target.has_position()) {
+        (Some(_), true) => (None, Some(claim(task, &target)?)),
+        (Some(_), false) => (None, None),
+        (None, false) => (Some(claim(task, &source)?), None),
+        (None, true) => {
+            let (first, second) = claim_both(task, &source, &target)?;
+            (Some(first), second)
+        }
+    };
     let start = given.or(claimed.as_ref().map(|claim| claim.value())).unwrap_or(0);
+    // What is its own source is written where it is read.
+    let target_start = target_claim.as_ref().map_or(start, |claim| claim.value());
+    let from = if target.has_position() { From::Offset(target_start) } else { From::Position };
     let mut piece = zeroed(PIECE.min(count))?;
     let mut total = 0usize;
     let outcome = loop {
@@ -385,24 +405,25 @@ pub fn sendfile(current: &mut Current, to: Fd, from: Fd, offset: UserPtr<u64>, c
             Ok(got) => got,
             Err(error) => break Err(Stop::from(error)),
         };
-        let mut target_claim = if target.has_position() { Some(claim(task, &target)?) } else { None };
         let bytes = bytes.get(..got).unwrap_or_default();
-        match write_piece(task, &target, &mut target_claim, From::Position, 0, bytes) {
+        match write_piece(task, &target, &mut None, from, total, bytes) {
             Ok(written) => {
                 total += written;
-                if written < got {
+                // A file that grows by what is read from it has no end.
+                if written < got || task.wants_attention() {
                     break Ok(());
                 }
             }
             Err(stop) => break Err(stop),
         }
     };
-    let end = start.saturating_add(total as u64);
-    if let Some(claim) = &mut claimed {
-        let _ = claim.seek(Seek::Set(i64::try_from(end).unwrap_or(i64::MAX)));
-    } else {
-        offset.write(task, &end)?;
+    for (claim, start) in [(&mut claimed, start), (&mut target_claim, target_start)] {
+        if let Some(claim) = claim {
+            let end = start.saturating_add(total as u64);
+            let _ = claim.seek(Seek::Set(i64::try_from(end).unwrap_or(i64::MAX)));
+        }
     }
+    offset.write_if_any(task, &start.saturating_add(total as u64))?;
     match outcome {
         Err(Stop::Failed(Errno::EPIPE)) if total == 0 => {
             tell_of_broken_pipe(task);

@@ -5,14 +5,14 @@ use super::{ActionFlags, Call};
 /// What kind of call was interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restart {
-    /// It is made again if no handler was called: pause(2), sigsuspend(2), poll(2), select(2), epoll_wait(2).
+    /// It is made again if no handler was called: pause(2), sigsuspend(2), poll(2), select(2).
     IfNotHandled,
     /// It is made again, after a handler if that has `SA_RESTART`: read(2), write(2), wait4(2), open(2), futex(2),
     /// flock(2).
     IfSaRestart,
     /// It is always made again: what the program must not notice, as fork(2).
     Always,
-    /// It fails: sockets with a time-out, sigtimedwait(2), sleeps that told how much is left.
+    /// It fails: sockets with a time-out, sigtimedwait(2), epoll_wait(2), sleeps that told how much is left.
     Never,
     /// It goes on by restart_syscall(2) with the time that is left, if no handler was called: nanosleep(2), futex(2)
     /// with a time-out.

@@ -1,7 +1,6 @@
 //! Advisory locks of files: fcntl(2), flock(2).
 
 use crate::proc::process::{Answer, Stop, Task};
-use crate::proc::wait::wait_until;
 use core::mem::offset_of;
 use linux_raw_sys::general::{self, flock};
 use logic::errno::Errno;
@@ -73,9 +72,9 @@ pub fn record_lock(task: &Task, open: &OpenFile, command: u32, address: u64) -> 
         (Err(Errno::EAGAIN), Some(kind)) if waits => {
             LOCKS.wait_for(file, owner, range, kind)?;
             let mut result = Err(Errno::EAGAIN);
-            wait_until(LOCKS.changes(file), None, || {
+            task.sleep_until(LOCKS.changes(file), None, || {
                 result = attempt();
-                result != Err(Errno::EAGAIN) || task.wants_attention()
+                result != Err(Errno::EAGAIN)
             });
             LOCKS.stop_waiting(owner);
             match result {
@@ -107,9 +106,9 @@ pub fn whole_file_lock(task: &Task, open: &OpenFile, operation: u32) -> Answer {
     let attempt = || open.lock_whole(&LOCKS, kind);
     let mut result = attempt();
     if result == Err(Errno::EAGAIN) && operation & general::LOCK_NB == 0 {
-        wait_until(LOCKS.changes(file), None, || {
+        task.sleep_until(LOCKS.changes(file), None, || {
             result = attempt();
-            result != Err(Errno::EAGAIN) || task.wants_attention()
+            result != Err(Errno::EAGAIN)
         });
         if result == Err(Errno::EAGAIN) {
             return Err(Stop::Interrupted(Restart::IfSaRestart));

@@ -23,8 +23,8 @@ pub use exec::{Program, execute};
 pub use files::{FileTable, FsContext, Walker};
 pub use processor_timers::Counted;
 pub use signals::{
-    Action, SIGNALS_SENT, act, force, forget, post, post_to_task, post_to_terminal_group, post_to_terminal_leader,
-    return_from_handler,
+    Action, SIGNALS_SENT, Sleep, act, force, forget, post, post_to_task, post_to_terminal_group,
+    post_to_terminal_leader, return_from_handler,
 };
 pub use start::{give_reset_keys_to_init, start_first, tell_init_of_reset_keys, wait_for_end};
 pub use wait::wait_for_child;

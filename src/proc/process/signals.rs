@@ -3,8 +3,8 @@
 //! All that is sent goes through [`post`], under the lock of the tree, because stopping, going on and ending are told to parents and
 //! groups, which are signals again. All that arrives is acted on in [`act`], and nowhere else.
 
-use super::{Current, Process, Task, TaskSignals, end, with_tree};
-use crate::proc::wait::wait_until;
+use super::{Current, Process, Task, TaskSignals, current_task, end, with_tree};
+use crate::proc::wait::{Deadline, Outcome, wait_until};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -36,6 +36,17 @@ pub enum Action {
     GoOn,
     /// It ends.
     End,
+}
+
+/// How a task's sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sleep {
+    /// The condition held.
+    Done,
+    /// The time came first.
+    TimedOut,
+    /// A signal came first, or something else that the task has to see to.
+    Interrupted,
 }
 
 /// Sends a signal to a process, and does all that follows from it.
@@ -268,7 +279,8 @@ impl Task {
         self.look_for_signals();
     }
 
-    /// Has another mask until the system call that runs has answered: the old one comes back after any handler.
+    /// Has another mask until the system call that runs has answered. If a signal interrupts that, the old one comes back after any
+    /// handler; else the call [takes it back](Self::take_back_signal_mask).
     pub fn lend_signal_mask(&self, mask: SignalSet) {
         {
             let mut signals = self.signals.lock();
@@ -277,6 +289,58 @@ impl Task {
             *current = mask.as_mask();
         }
         self.look_for_signals();
+    }
+
+    /// Has its own mask again.
+    pub fn take_back_signal_mask(&self) {
+        let saved = {
+            let mut signals = self.signals.lock();
+            let saved = signals.saved_mask.take();
+            signals.mask = saved.unwrap_or(signals.mask);
+            saved
+        };
+        if saved.is_some() {
+            self.look_for_signals();
+        }
+    }
+
+    /// Sleeps until `condition` holds, as [`wait_until`] does, or something has come that is to be seen to before it goes on in its
+    /// program: a signal, a stop, its end. The task must be the one that runs.
+    pub fn sleep_until(&self, queue: &WaitQueue, deadline: Deadline, mut condition: impl FnMut() -> bool) -> Sleep {
+        loop {
+            let mut holds = false;
+            let outcome = wait_until(queue, deadline, || {
+                holds = condition();
+                holds || self.wants_attention()
+            });
+            if holds {
+                return Sleep::Done;
+            }
+            if outcome == Outcome::TimedOut {
+                return Sleep::TimedOut;
+            }
+            if self.has_to_act() {
+                return Sleep::Interrupted;
+            }
+        }
+    }
+
+    /// Whether anything is to be seen to, once due timers have sent their signals. Not every tick of a timer does, and what it does
+    /// send may be for another task, or be blocked.
+    fn has_to_act(&self) -> bool {
+        self.attention.store(false, Ordering::Release);
+        if current_task().is_some_and(|task| task.take_alarm()) {
+            // Who has ended in between needs none.
+            let _ = send(self.process.id, SignalInfo::kernel(Signal::SIGALRM));
+        }
+        while let Some(signal) = self.take_processor_timer() {
+            let _ = send(self.process.id, SignalInfo::kernel(signal));
+        }
+        self.look_for_signals();
+        if self.must_end() || self.process.is_stopped() {
+            self.attention.store(true, Ordering::Release);
+        }
+        self.wants_attention()
     }
 
     /// Signals that are pending and blocked: sigpending(2).
@@ -361,17 +425,7 @@ pub fn act(current: &mut Current) -> Action {
     if let Some(interrupted) = current.interrupted.take() {
         resume(current, interrupted.restart.resume(None), interrupted.number);
     }
-    let restored = {
-        let mut signals = task.signals.lock();
-        let saved = signals.saved_mask.take();
-        if let Some(mask) = saved {
-            signals.mask = mask;
-        }
-        saved.is_some()
-    };
-    if restored {
-        task.look_for_signals();
-    }
+    task.take_back_signal_mask();
     Action::GoOn
 }
 

@@ -1,7 +1,6 @@
 //! wait4(2) and waitid(2): a parent hears of its children.
 
 use super::{Stop, Task, with_tree};
-use crate::proc::wait::wait_until;
 use alloc::sync::Arc;
 use logic::errno::Errno;
 use logic::process::{Report, WaitOptions, Which};
@@ -16,9 +15,9 @@ pub fn wait_for_child(task: &Task, which: Which, options: WaitOptions) -> Result
     let look = || with_tree(|tree| tree.wait(process.id, which, options)).unwrap_or(Err(Errno::ECHILD));
     let mut found = look();
     if !options.contains(WaitOptions::NO_HANG) && matches!(found, Ok(None)) {
-        wait_until(&process.children_changed, None, || {
+        task.sleep_until(&process.children_changed, None, || {
             found = look();
-            !matches!(found, Ok(None)) || task.wants_attention()
+            !matches!(found, Ok(None))
         });
         if matches!(found, Ok(None)) {
             return Err(Stop::Interrupted(Restart::IfSaRestart));
