@@ -110,13 +110,13 @@ impl Outgoing {
             (Some(_), Kind::Stream) => {
                 return Err(if socket.peer_name().is_ok() { Errno::EISCONN } else { Errno::EOPNOTSUPP });
             }
-            (Some((address, length)), Kind::Datagram) => Some(find(task, &read_address(task, address, length)?)?),
+            (Some((address, length)), Kind::Datagram) => {
+                Some(find(task, Kind::Datagram, &read_address(task, address, length)?)?)
+            }
             // Linux looks at none.
             (_, Kind::SequencedPacket) | (None, _) => None,
         };
-        let own = task.credentials();
-        let who = Credentials { user: own.users.real, group: own.groups.real, ..credentials(task) };
-        Ok(Self { target, credentials: who, rights: Rights::new() })
+        Ok(Self { target, credentials: sender(task), rights: Rights::new() })
     }
 
     /// What a program's control messages say.
@@ -186,6 +186,20 @@ fn send(task: &Task, open: &OpenFile, buffers: &[UserBuffer], mut outgoing: Outg
             return Ok(done as u64);
         }
     }
+}
+
+/// write(2) to a socket, as send(2) of who writes: not of who made it.
+///
+/// # Errors
+/// As [`Socket::send`].
+pub fn write(task: &Task, socket: &Socket, bytes: &[u8]) -> Result<usize, Errno> {
+    socket.send(bytes, None, sender(task), &mut Rights::new())
+}
+
+/// As whom a task sends.
+fn sender(task: &Task) -> Credentials {
+    let own = task.credentials();
+    Credentials { user: own.users.real, group: own.groups.real, ..credentials(task) }
 }
 
 /// sendto(2).

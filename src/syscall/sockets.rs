@@ -115,15 +115,15 @@ pub fn write_address(task: &Task, address: &Address, target: u64, length: UserPt
     length.write(task, &i32::try_from(bytes.len()).unwrap_or(0))
 }
 
-/// The socket of an address: whom to connect or send to.
+/// The socket of an address: whom to connect or send to. Abstract names are looked for among sockets of one kind only.
 ///
 /// # Errors
 /// As connect(2): [`Errno::ECONNREFUSED`] if nobody has it; what walking to a path answers; [`Errno::EACCES`] if it must not be
 /// written to.
-pub fn find(task: &Task, address: &Address) -> Result<Arc<Socket>, Errno> {
+pub fn find(task: &Task, kind: Kind, address: &Address) -> Result<Arc<Socket>, Errno> {
     match address {
         Address::Unnamed => Err(Errno::EINVAL),
-        Address::Abstract(_) => files::socket_domain().find(address),
+        Address::Abstract(_) => files::socket_domain().find(kind, address),
         Address::Path(path) => {
             let walker = task.walker(None)?;
             let caller = walker.caller();
@@ -182,7 +182,7 @@ pub fn connect(current: &mut Current, descriptor: Fd, address: u64, length: u32)
         socket.disconnect()?;
         return Ok(0);
     }
-    let target = find(task, &Address::from_bytes(&bytes)?)?;
+    let target = find(task, socket.kind(), &Address::from_bytes(&bytes)?)?;
     let who = credentials(task);
     Waiting::to_write(task, &open).on(&open, false, || socket.connect(&target, who))?;
     Ok(0)
@@ -229,7 +229,7 @@ pub fn getpeername(current: &mut Current, descriptor: Fd, address: u64, length: 
 /// shutdown(2).
 pub fn shutdown(current: &mut Current, descriptor: Fd, how: u32) -> Answer {
     let open = current.task.files().get(descriptor.0)?;
-    socket_of(&open)?.shut_down(Ending::from_number(how)?)?;
+    socket_of(&open)?.shut_down(Ending::from_number(how)?);
     Ok(0)
 }
 

@@ -4,6 +4,7 @@
 
 use super::arguments::{Argument, Fd, Registers, UserBuffer, UserPtr, zeroed};
 use super::blocking::{Waiting, claim, claim_both, turn_to_write};
+use super::messages;
 use super::terminal::{self, check_read, check_write};
 use crate::proc::process::with_tree;
 use crate::proc::process::{Answer, Current, Stop, Task, post};
@@ -15,6 +16,7 @@ use logic::errno::Errno;
 use logic::fs::attributes::FileKind;
 use logic::fs::credentials::Access;
 use logic::fs::open_file::{OpenFile, PositionClaim, Seek, StatusFlags};
+use logic::ipc::unix::{Kind, Passed};
 use logic::process::Resource;
 use logic::signal::{Signal, SignalInfo};
 
@@ -213,11 +215,14 @@ fn write_from(task: &Arc<Task>, open: &OpenFile, buffers: &[UserBuffer], from: F
             });
             let count = match step {
                 Ok(count) => count,
-                Err(Stop::Failed(Errno::EPIPE)) if total == 0 => {
-                    tell_of_broken_pipe(task);
+                Err(_) if total > 0 => return Ok(total as u64),
+                Err(Stop::Failed(Errno::EPIPE)) => {
+                    // As send(2), which has no signal for messages.
+                    if open.socket().is_none_or(|socket| socket.kind() == Kind::Stream) {
+                        tell_of_broken_pipe(task);
+                    }
                     return Err(Errno::EPIPE.into());
                 }
-                Err(_) if total > 0 => return Ok(total as u64),
                 Err(stop) => return Err(stop),
             };
             done += count;
@@ -304,7 +309,10 @@ fn write_in_turn(
             let room = room_in_file(task, open, offset, bytes.len())?;
             Ok(open.write_at(offset, bytes.get(..room).unwrap_or_default())?)
         }
-        (None, From::Position) => Waiting::to_write(task, open).on(open, false, || open.write(bytes)),
+        (None, From::Position) => Waiting::to_write(task, open).on(open, false, || match open.socket() {
+            Some(socket) => messages::write(task, socket, bytes),
+            None => open.write(bytes),
+        }),
     }
 }
 

@@ -76,9 +76,9 @@ impl Socket {
             return if *address == Address::Unnamed { Ok(()) } else { Err(Errno::EINVAL) };
         }
         let name = match address {
-            Address::Unnamed => self.domain.names.bind_any(&self.me)?,
+            Address::Unnamed => self.domain.names.bind_any(self.kind, &self.me)?,
             Address::Abstract(_) => {
-                self.domain.names.bind(address, self.me.clone())?;
+                self.domain.names.bind(self.kind, address, self.me.clone())?;
                 address.clone()
             }
             Address::Path(_) => address.clone(),
@@ -100,7 +100,7 @@ impl Socket {
 
     pub(super) fn release_name(&self, name: &Address) {
         if let Address::Abstract(_) = name {
-            self.domain.names.release(name, &self.me);
+            self.domain.names.release(self.kind, name, &self.me);
         }
     }
 
@@ -279,16 +279,10 @@ impl Socket {
         Ok(embryo)
     }
 
-    /// shutdown(2).
-    ///
-    /// # Errors
-    /// [`Errno::ENOTCONN`] of one that is neither connected nor listens.
-    pub fn shut_down(&self, ending: Ending) -> Result<(), Errno> {
+    /// shutdown(2). Of one that is not connected it counts when it is.
+    pub fn shut_down(&self, ending: Ending) {
         let peer = {
             let mut state = self.state.lock();
-            if self.kind.connects() && matches!(state.role, Role::Fresh | Role::Connecting) {
-                return Err(Errno::ENOTCONN);
-            }
             state.end(ending);
             state.peer.clone()
         };
@@ -300,7 +294,6 @@ impl Socket {
         }
         self.wake();
         self.wake_blocked();
-        Ok(())
     }
 
     /// This is closed: `peer` is told, and that it was broken off if something was left unread.

@@ -86,12 +86,12 @@ impl Domain {
         Arc::new(Self { names: Names::new(), flight: IrqLock::new(Rank::RightsInFlight, Flight::new()) })
     }
 
-    /// The socket of an abstract name.
+    /// The socket of an abstract name, among those of one kind.
     ///
     /// # Errors
     /// [`Errno::ECONNREFUSED`] if there is none.
-    pub fn find(&self, name: &Address) -> Result<Arc<Socket>, Errno> {
-        self.names.get(name).ok_or(Errno::ECONNREFUSED)
+    pub fn find(&self, kind: Kind, name: &Address) -> Result<Arc<Socket>, Errno> {
+        self.names.get(kind, name).ok_or(Errno::ECONNREFUSED)
     }
 
     /// How many open files are on their way.
@@ -328,9 +328,14 @@ fn wake_each(sockets: Vec<Weak<Socket>>) {
 impl File for Socket {
     /// Open files that are passed on with what is read are let go.
     fn read(&self, _: u64, bytes: &mut [u8]) -> Result<usize, Errno> {
+        // Unlike recv(2), this neither takes an empty message nor waits for one.
+        if bytes.is_empty() {
+            return Ok(0);
+        }
         self.receive(bytes, Receiving::default()).map(|received| received.copied)
     }
 
+    /// In the name of who made the socket, as nothing is known of who writes.
     fn write(&self, _: u64, bytes: &[u8]) -> Result<usize, Errno> {
         let credentials = self.state.lock().credentials;
         self.send(bytes, None, credentials, &mut Rights::new())

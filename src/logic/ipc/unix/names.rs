@@ -1,7 +1,7 @@
-//! Sockets by abstract names (unix(7)).
+//! Sockets by abstract names (unix(7)). As in Linux, each kind of socket has names of its own.
 
-use super::Socket;
 use super::address::Address;
+use super::{Kind, Socket};
 use crate::errno::Errno;
 use crate::sync::{IrqLock, Rank};
 use alloc::sync::{Arc, Weak};
@@ -11,25 +11,26 @@ use core::fmt::Write;
 /// Names that a socket that asks for any can get: five hexadecimal digits.
 const AUTOMATIC: u32 = 1 << 20;
 
-/// Who is called what, in the order of names.
+/// Who is called what, in the order of kinds and names.
 pub(super) struct Names(IrqLock<Table>);
 
 struct Table {
-    sockets: Vec<(Address, Weak<Socket>)>,
+    sockets: Vec<((Kind, Address), Weak<Socket>)>,
     next_automatic: u32,
 }
 
 impl Table {
-    fn find(&self, name: &Address) -> Result<usize, usize> {
-        self.sockets.binary_search_by(|(other, _)| key(other).cmp(key(name)))
+    fn find(&self, kind: Kind, name: &Address) -> Result<usize, usize> {
+        self.sockets.binary_search_by(|((other_kind, other), _)| key(*other_kind, other).cmp(&key(kind, name)))
     }
 }
 
-fn key(name: &Address) -> &[u8] {
-    match name {
+fn key(kind: Kind, name: &Address) -> (u32, &[u8]) {
+    let bytes: &[u8] = match name {
         Address::Abstract(name) => name,
         _ => &[],
-    }
+    };
+    (kind.number(), bytes)
 }
 
 impl Names {
@@ -41,11 +42,11 @@ impl Names {
     ///
     /// # Errors
     /// [`Errno::EADDRINUSE`].
-    pub(super) fn bind(&self, name: &Address, socket: Weak<Socket>) -> Result<(), Errno> {
+    pub(super) fn bind(&self, kind: Kind, name: &Address, socket: Weak<Socket>) -> Result<(), Errno> {
         let mut table = self.0.lock();
-        let place = table.find(name).err().ok_or(Errno::EADDRINUSE)?;
+        let place = table.find(kind, name).err().ok_or(Errno::EADDRINUSE)?;
         table.sockets.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        table.sockets.insert(place, (name.clone(), socket));
+        table.sockets.insert(place, ((kind, name.clone()), socket));
         Ok(())
     }
 
@@ -53,7 +54,7 @@ impl Names {
     ///
     /// # Errors
     /// [`Errno::ENOSPC`] if there is none.
-    pub(super) fn bind_any(&self, socket: &Weak<Socket>) -> Result<Address, Errno> {
+    pub(super) fn bind_any(&self, kind: Kind, socket: &Weak<Socket>) -> Result<Address, Errno> {
         for _ in 0..AUTOMATIC {
             let number = {
                 let mut table = self.0.lock();
@@ -63,7 +64,7 @@ impl Names {
             let mut digits = arrayvec::ArrayString::<8>::new();
             write!(digits, "{number:05x}").map_err(|_| Errno::ENOSPC)?;
             let name = Address::Abstract(digits.bytes().collect());
-            match self.bind(&name, socket.clone()) {
+            match self.bind(kind, &name, socket.clone()) {
                 Err(Errno::EADDRINUSE) => {}
                 outcome => return outcome.map(|()| name),
             }
@@ -72,19 +73,19 @@ impl Names {
     }
 
     /// The socket of that name.
-    pub(super) fn get(&self, name: &Address) -> Option<Arc<Socket>> {
+    pub(super) fn get(&self, kind: Kind, name: &Address) -> Option<Arc<Socket>> {
         let weak = {
             let table = self.0.lock();
-            let place = table.find(name).ok()?;
+            let place = table.find(kind, name).ok()?;
             table.sockets.get(place).map(|(_, socket)| socket.clone())
         };
         weak?.upgrade()
     }
 
     /// Forgets a name, if it is this socket's.
-    pub(super) fn release(&self, name: &Address, socket: &Weak<Socket>) {
+    pub(super) fn release(&self, kind: Kind, name: &Address, socket: &Weak<Socket>) {
         let mut table = self.0.lock();
-        if let Ok(place) = table.find(name)
+        if let Ok(place) = table.find(kind, name)
             && table.sockets.get(place).is_some_and(|(_, owner)| owner.ptr_eq(socket))
         {
             table.sockets.remove(place);

@@ -296,7 +296,7 @@ impl Socket {
             }
             let wants_credentials = locked.state.wants_credentials;
             let Some(message) = locked.state.inbox.get(index) else {
-                if received.copied == 0 && !bytes.is_empty() {
+                if received.copied == 0 {
                     outcome = locked.state.nothing_there().map(|_| ());
                 }
                 break;
@@ -418,4 +418,53 @@ fn copy(target: &mut [u8], source: &[u8]) -> usize {
         target.copy_from_slice(source);
     }
     count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::File;
+    use crate::ipc::unix::{Domain, Ending};
+
+    const SOMEBODY: Credentials = Credentials { process: 1, user: 2, group: 3 };
+
+    #[test]
+    fn who_receives_nothing_waits_for_it_and_who_reads_nothing_does_not() {
+        for kind in [Kind::Stream, Kind::SequencedPacket, Kind::Datagram] {
+            let (one, other) = Socket::pair(&Domain::new(), kind, SOMEBODY);
+            let receive = || other.receive(&mut [], Receiving::default()).map(|received| received.length);
+            assert_eq!((receive(), other.read(0, &mut [])), (Err(Errno::EAGAIN), Ok(0)));
+            one.write(0, b"ab").unwrap();
+            assert_eq!(other.read(0, &mut []), Ok(0));
+            let mut buffer = [0; 4];
+            assert_eq!(other.read(0, &mut buffer), Ok(2));
+        }
+    }
+    #[test]
+    fn what_is_shut_before_it_is_connected_stays_so() {
+        let domain = Domain::new();
+        let [listener, client] = [(); 2].map(|()| Socket::new(&domain, Kind::Stream, SOMEBODY));
+        listener.bind(&Address::Unnamed).unwrap();
+        listener.listen(1, SOMEBODY).unwrap();
+        client.shut_down(Ending { receiving: false, sending: true });
+        client.connect(&listener, SOMEBODY).unwrap();
+        assert_eq!((client.write(0, b"x"), listener.accept().unwrap().write(0, b"x")), (Err(Errno::EPIPE), Ok(1)));
+    }
+
+    #[test]
+    fn each_kind_of_socket_has_abstract_names_of_its_own() {
+        let domain = Domain::new();
+        let name = Address::Abstract(b"name".iter().copied().collect());
+        let kinds = [Kind::Stream, Kind::Datagram, Kind::SequencedPacket];
+        let sockets = kinds.map(|kind| Socket::new(&domain, kind, SOMEBODY));
+        assert!(sockets.iter().all(|socket| socket.bind(&name).is_ok()));
+        for (kind, socket) in kinds.into_iter().zip(&sockets) {
+            assert!(Arc::ptr_eq(&domain.find(kind, &name).unwrap(), socket));
+            assert_eq!(Socket::new(&domain, kind, SOMEBODY).bind(&name), Err(Errno::EADDRINUSE));
+        }
+        let [stream, ..] = sockets;
+        drop(stream);
+        assert_eq!(domain.find(Kind::Stream, &name).err(), Some(Errno::ECONNREFUSED));
+        assert!(domain.find(Kind::Datagram, &name).is_ok());
+    }
 }
