@@ -155,7 +155,7 @@ pub fn pipe(current: &mut Current, descriptors: UserPtr<[u8; 8]>) -> Answer {
 
 /// pipe2(2).
 pub fn pipe2(current: &mut Current, descriptors: UserPtr<[u8; 8]>, flags: u32) -> Answer {
-    if flags & !(general::O_CLOEXEC | general::O_NONBLOCK) != 0 {
+    if flags & !(general::O_CLOEXEC | general::O_NONBLOCK | general::O_DIRECT) != 0 {
         return Err(Errno::EINVAL.into());
     }
     let task = &current.task;
@@ -166,9 +166,11 @@ pub fn pipe2(current: &mut Current, descriptors: UserPtr<[u8; 8]>, flags: u32) -
         anchor.get_or_set(|| reader.pipe().clone());
     }
     let status = StatusFlags::from_bits_truncate(flags & general::O_NONBLOCK);
+    // What is read is a packet or not by how it was written.
+    let packets = StatusFlags::from_bits_truncate(flags & general::O_DIRECT);
     let files = [
         OpenFile::new(reader, place.clone(), Access::READ, status),
-        OpenFile::new(writer, place, Access::WRITE, status),
+        OpenFile::new(writer, place, Access::WRITE, status | packets),
     ];
     add_pair(task, files, flags & general::O_CLOEXEC != 0, descriptors)
 }

@@ -9,8 +9,19 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// Programs in C, and what `tests/programs/all.sh` runs besides.
-const C_PROGRAMS: [&str; 10] =
-    ["children", "context", "events", "jumps", "procfs", "sockets", "stack", "threads", "waiting", "writers"];
+const C_PROGRAMS: [&str; 11] = [
+    "children",
+    "context",
+    "events",
+    "jumps",
+    "procfs",
+    "sockets",
+    "stack",
+    "threads",
+    "transfers",
+    "waiting",
+    "writers",
+];
 
 /// Tests of `abi-tests` that fail on Eres so far, and why. One that passes does not belong here any more.
 const GAPS: &[(&str, &str)] = &[];

@@ -8,7 +8,7 @@ mount -t proc none /proc
 mount -t tmpfs -o mode=1777 none /tmp
 mkdir -p /tmp/run /tmp/applets
 cd /tmp/run || exit 1
-for program in abi-tests children context events jumps procfs sockets stack threads waiting writers; do
+for program in abi-tests children context events jumps procfs sockets stack threads transfers waiting writers; do
     echo "begin $program"
     "/tests/$program"
     echo "end $program: $?"

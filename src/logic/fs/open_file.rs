@@ -220,12 +220,18 @@ impl OpenFile {
         self.file.read(0, bytes)
     }
 
-    /// Writes to what has no position.
+    /// Writes to what has no position. With `O_DIRECT`, packets go into a pipe.
     ///
     /// # Errors
     /// [`Errno::EBADF`], as [`File::write`].
     pub fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
         self.check(Access::WRITE)?;
+        let file: &dyn core::any::Any = &*self.file;
+        if self.flags().contains(StatusFlags::DIRECT)
+            && let Some(end) = file.downcast_ref::<crate::ipc::pipe::End>()
+        {
+            return end.write_packets(bytes);
+        }
         self.file.write(0, bytes)
     }
 

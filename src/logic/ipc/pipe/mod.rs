@@ -4,12 +4,14 @@
 //! bytes are written at once or not at all. A write wakes one reader, and who leaves something for others wakes the next; writers
 //! are woken only when there is room for [`PIPE_BUF`] bytes again, so that whoever is woken can go on.
 
+mod packets;
 pub mod splice;
 #[cfg(test)]
 mod splice_tests;
 #[cfg(test)]
 mod tests;
 
+use self::packets::{Packet, Packets};
 use super::ByteQueue;
 use crate::errno::Errno;
 use crate::fs::{File, Readiness, UserBytes};
@@ -65,6 +67,7 @@ pub struct Pipe {
 
 struct State {
     bytes: ByteQueue,
+    packets: Packets,
     capacity: usize,
     readers: Side,
     writers: Side,
@@ -93,11 +96,30 @@ impl Side {
 
 impl State {
     fn room(&self) -> usize {
-        self.capacity.saturating_sub(self.bytes.len())
+        self.capacity.saturating_sub(self.used())
+    }
+
+    fn used(&self) -> usize {
+        self.bytes.len().saturating_add(self.packets.padding())
     }
 
     fn has_room(&self) -> bool {
         self.room() >= PIPE_BUF
+    }
+
+    /// Moves the oldest bytes out: plain ones, or those of a packet, of which the rest goes. How many, and whether it was a packet.
+    fn pop(&mut self, bytes: &mut [u8]) -> (usize, bool) {
+        let (most, gone) = match self.packets.first() {
+            None => return (self.bytes.pop(bytes), false),
+            Some(Packet { before: 0, length }) => (length, Some(length)),
+            Some(Packet { before, .. }) => (before, None),
+        };
+        let most = most.min(bytes.len());
+        let count = self.bytes.pop(bytes.get_mut(..most).unwrap_or_default());
+        let rest = gone.map_or(0, |length| length.saturating_sub(count));
+        self.bytes.discard(rest);
+        self.packets.advance(count.saturating_add(rest));
+        (count, gone.is_some())
     }
 }
 
@@ -113,6 +135,7 @@ impl Pipe {
                 Rank::File,
                 State {
                     bytes: ByteQueue::new(),
+                    packets: Packets::default(),
                     capacity: USUAL_CAPACITY,
                     readers: Side::default(),
                     writers: Side::default(),
@@ -178,9 +201,9 @@ impl Pipe {
             }
             if state.readers.open == 0 && state.writers.open == 0 {
                 // What nobody has read is gone, as fifo(7) has it.
-                let bytes = core::mem::take(&mut state.bytes);
+                let gone = (core::mem::take(&mut state.bytes), core::mem::take(&mut state.packets));
                 drop(state);
-                drop(bytes);
+                drop(gone);
             }
         }
         // The end of the file, or nobody who reads, concerns all.
@@ -206,23 +229,31 @@ impl Pipe {
             return splice::CLAIMED;
         }
         let had_room = state.has_room();
-        let count = state.bytes.pop(bytes);
+        let (count, is_packet) = state.pop(bytes);
         let left = !state.bytes.is_empty();
-        Taken { count, made_room: !had_room && state.has_room(), left, ended: !left && state.writers.open == 0 }
+        let made_room = !had_room && state.has_room();
+        Taken { count, is_packet, made_room, left, ended: !left && state.writers.open == 0 }
     }
 
-    /// Moves some of `bytes` in: of what is to stay whole, all or nothing.
-    fn put(&self, bytes: &[u8], whole: bool) -> Result<usize, Errno> {
+    /// Moves some of `bytes` in: of what is to stay whole, all or nothing, and of a packet as well.
+    fn put(&self, bytes: &[u8], whole: bool, as_packet: bool) -> Result<usize, Errno> {
         let mut state = self.state.lock();
         if state.readers.open == 0 {
             return Err(Errno::EPIPE);
         }
         let room = state.room();
-        if room == 0 || (whole && room < bytes.len()) {
+        if room == 0 || (whole && room < bytes.len()) || (as_packet && room < PIPE_BUF) {
             return Err(Errno::EAGAIN);
         }
         let bytes = bytes.get(..room.min(bytes.len())).unwrap_or(bytes);
+        if as_packet {
+            state.packets.reserve()?;
+        }
         state.bytes.push(bytes)?;
+        if as_packet {
+            let total = state.bytes.len();
+            state.packets.push(total, bytes.len());
+        }
         Ok(bytes.len())
     }
 }
@@ -231,6 +262,8 @@ impl Pipe {
 #[derive(Default)]
 struct Taken {
     count: usize,
+    /// That is all of a packet that a read gets.
+    is_packet: bool,
     /// There is the room now that writers wait for.
     made_room: bool,
     /// There is more.
@@ -271,59 +304,15 @@ impl End {
         self.pipe.state.lock().capacity
     }
 
-    /// `F_SETPIPE_SZ`: lets the pipe hold at least `wanted` bytes, and answers how many it holds.
+    /// write(2) with `O_DIRECT`: each piece is a packet.
     ///
     /// # Errors
-    /// [`Errno::EINVAL`] for more than there can be; [`Errno::EPERM`] for more than [`MOST_CAPACITY`] without privilege;
-    /// [`Errno::EBUSY`] if more than that waits in it.
-    pub fn set_capacity(&self, wanted: usize, privileged: bool) -> Result<usize, Errno> {
-        if wanted > LIMIT {
-            return Err(Errno::EINVAL);
-        }
-        let capacity = wanted.max(PIPE_BUF).next_power_of_two();
-        let gained = {
-            let mut state = self.pipe.state.lock();
-            if capacity > state.capacity && capacity > MOST_CAPACITY && !privileged {
-                return Err(Errno::EPERM);
-            }
-            if state.bytes.len() > capacity {
-                return Err(Errno::EBUSY);
-            }
-            let had_room = state.has_room();
-            state.capacity = capacity;
-            !had_room && state.has_room()
-        };
-        if gained {
-            self.pipe.wake_writers();
-        }
-        Ok(capacity)
-    }
-}
-
-impl File for End {
-    fn read(&self, _: u64, bytes: &mut [u8]) -> Result<usize, Errno> {
-        if !self.access.reads() {
-            return Err(Errno::EBADF);
-        }
-        let (mut done, mut made_room, mut last) = (0_usize, false, Taken::default());
-        for piece in bytes.chunks_mut(PIPE_BUF) {
-            last = self.pipe.take(piece);
-            done = done.saturating_add(last.count);
-            made_room |= last.made_room;
-            if last.count < piece.len() {
-                break;
-            }
-        }
-        if made_room {
-            self.pipe.wake_writers();
-        }
-        if last.left {
-            self.pipe.readable.pass_on();
-        }
-        if done == 0 && !last.ended && !bytes.is_empty() { Err(Errno::EAGAIN) } else { Ok(done) }
+    /// As [`File::write`].
+    pub fn write_packets(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        self.put(bytes, true)
     }
 
-    fn write(&self, _: u64, bytes: &[u8]) -> Result<usize, Errno> {
+    fn put(&self, bytes: &[u8], as_packets: bool) -> Result<usize, Errno> {
         if !self.access.writes() {
             return Err(Errno::EBADF);
         }
@@ -331,7 +320,7 @@ impl File for End {
         let mut done = 0_usize;
         let mut failure = None;
         for piece in bytes.chunks(PIPE_BUF) {
-            match self.pipe.put(piece, whole) {
+            match self.pipe.put(piece, whole, as_packets) {
                 Ok(count) => {
                     done = done.saturating_add(count);
                     if count < piece.len() {
@@ -351,6 +340,64 @@ impl File for End {
             }
         }
         failure.filter(|_| done == 0).map_or(Ok(done), Err)
+    }
+
+    /// `F_SETPIPE_SZ`: lets the pipe hold at least `wanted` bytes, and answers how many it holds.
+    ///
+    /// # Errors
+    /// [`Errno::EINVAL`] for more than there can be; [`Errno::EPERM`] for more than [`MOST_CAPACITY`] without privilege;
+    /// [`Errno::EBUSY`] if more than that waits in it.
+    pub fn set_capacity(&self, wanted: usize, privileged: bool) -> Result<usize, Errno> {
+        if wanted > LIMIT {
+            return Err(Errno::EINVAL);
+        }
+        let capacity = wanted.max(PIPE_BUF).next_power_of_two();
+        let gained = {
+            let mut state = self.pipe.state.lock();
+            if capacity > state.capacity && capacity > MOST_CAPACITY && !privileged {
+                return Err(Errno::EPERM);
+            }
+            if state.used() > capacity {
+                return Err(Errno::EBUSY);
+            }
+            let had_room = state.has_room();
+            state.capacity = capacity;
+            !had_room && state.has_room()
+        };
+        if gained {
+            self.pipe.wake_writers();
+        }
+        Ok(capacity)
+    }
+}
+
+impl File for End {
+    fn read(&self, _: u64, bytes: &mut [u8]) -> Result<usize, Errno> {
+        if !self.access.reads() {
+            return Err(Errno::EBADF);
+        }
+        let (mut done, mut made_room, mut last) = (0_usize, false, Taken::default());
+        while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let length = rest.len().min(PIPE_BUF);
+            last = self.pipe.take(rest.get_mut(..length).unwrap_or_default());
+            done = done.saturating_add(last.count);
+            made_room |= last.made_room;
+            // Plain bytes that end before a packet are read together with it.
+            if last.is_packet || last.count == 0 || (last.count < length && !last.left) {
+                break;
+            }
+        }
+        if made_room {
+            self.pipe.wake_writers();
+        }
+        if last.left {
+            self.pipe.readable.pass_on();
+        }
+        if done == 0 && !last.ended && !bytes.is_empty() { Err(Errno::EAGAIN) } else { Ok(done) }
+    }
+
+    fn write(&self, _: u64, bytes: &[u8]) -> Result<usize, Errno> {
+        self.put(bytes, false)
     }
 
     fn poll(&self) -> Readiness {

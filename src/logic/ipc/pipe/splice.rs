@@ -91,6 +91,7 @@ impl Claim<'_> {
             let mut state = self.0.pipe.state.lock();
             let had_room = state.has_room();
             state.bytes.discard(count);
+            state.packets.advance(count);
             !had_room && state.has_room()
         };
         if made_room {
@@ -110,4 +111,4 @@ impl Drop for Claim<'_> {
 }
 
 /// What others find meanwhile.
-pub(super) const CLAIMED: Taken = Taken { count: 0, made_room: false, left: false, ended: false };
+pub(super) const CLAIMED: Taken = Taken { count: 0, is_packet: false, made_room: false, left: false, ended: false };
