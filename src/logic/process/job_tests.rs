@@ -110,8 +110,8 @@ fn a_terminal_belongs_to_one_session() {
 
 #[test]
 fn the_foreground_is_set_as_tcsetpgrp_3_says() {
-    let (mut tree, shell, first, second) = shell();
-    assert_eq!(tree.get_foreground(pid(first), TERMINAL), Ok(shell));
+    let (mut tree, shell, _, second) = shell();
+    assert_eq!(tree.foreground(TERMINAL), Some(pid(shell)));
     let mut set = |caller: u32, terminal, group: u32| tree.set_foreground(pid(caller), terminal, group as i32);
     assert_eq!(set(1, TERMINAL, shell), Err(Errno::ENOTTY));
     assert_eq!(set(shell, Terminal(8), shell), Err(Errno::ENOTTY));
@@ -120,32 +120,10 @@ fn the_foreground_is_set_as_tcsetpgrp_3_says() {
     assert_eq!(set(shell, TERMINAL, 20_000), Err(Errno::ESRCH));
     assert_eq!(set(shell, TERMINAL, 1), Err(Errno::EPERM));
     assert_eq!(set(shell, TERMINAL, second), Ok(()));
-    assert_eq!(tree.get_foreground(pid(shell), TERMINAL), Ok(second));
-    assert_eq!(tree.get_foreground(Pid::INIT, TERMINAL), Err(Errno::ENOTTY));
+    assert_eq!(tree.foreground(TERMINAL), Some(pid(second)));
     exit(&mut tree, second, 0);
     tree.wait(pid(shell), Which::Any, WaitOptions::EXITED).expect("a child").expect("ended");
-    assert_eq!(tree.get_foreground(pid(shell), TERMINAL), Ok(0), "nobody");
-}
-
-#[test]
-fn the_background_is_stopped_when_it_uses_the_terminal() {
-    let (mut tree, shell, first, second) = shell();
-    let access = |tree: &Tree<u32>, process: u32, access, deaf| tree.access(pid(process), TERMINAL, access, deaf);
-    assert_eq!(access(&tree, first, Access::Read, false), Ok(Background::Allowed));
-    assert_eq!(access(&tree, 1, Access::Read, false), Ok(Background::Allowed), "not its terminal");
-    for kind in [Access::Read, Access::Write] {
-        assert_eq!(access(&tree, second, kind, false), Ok(Background::Signal(pid(second))));
-    }
-    assert_eq!(access(&tree, second, Access::Read, true), Err(Errno::EIO));
-    assert_eq!(access(&tree, second, Access::Write, true), Ok(Background::Allowed));
-    // Without the shell nobody would let the group go on.
-    tree.set_terminal(pid(shell), TERMINAL, false).expect("it has it");
-    let grandchild = fork(&mut tree, first);
-    tree.set_group(pid(first), grandchild as i32, 0).expect("a child");
-    exit(&mut tree, first, 0);
-    assert!(tree.is_orphaned(pid(grandchild)));
-    assert_eq!(access(&tree, grandchild, Access::Read, false), Err(Errno::EIO));
-    assert_eq!(access(&tree, grandchild, Access::Write, true), Ok(Background::Allowed));
+    assert_eq!(tree.foreground(TERMINAL), None, "nobody");
 }
 
 #[test]
@@ -163,14 +141,6 @@ fn a_leader_that_ends_or_gives_up_takes_the_terminal_from_all() {
     let events = exit(&mut tree, shell, 0);
     assert_eq!(events[0], Event::HangUp(pid(shell)));
     assert_eq!((tree.foreground(TERMINAL), tree.terminal(pid(first))), (None, None));
-
-    let other = fork(&mut tree, 1);
-    tree.set_session(pid(other)).expect("no leader");
-    tree.set_terminal(pid(other), TERMINAL, false).expect("it is free");
-    let mut events = Vec::new();
-    assert_eq!(tree.terminal_gone(TERMINAL, &mut |event| events.push(event)), Some(pid(other)));
-    assert_eq!(events, [Event::HangUp(pid(other))]);
-    assert_eq!(tree.terminal_gone(TERMINAL, &mut |_| {}), None);
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub use greed::Preference;
 pub use groups::Targets;
 pub use limits::{Limit, Limits, Resource};
 pub use status::{Status, Usage};
-pub use terminal::{Access, Background, Terminal};
+pub use terminal::Terminal;
 pub use tree::{Birth, ChildPolicy, DEFAULT_NUMBERS, MOST_NUMBERS, Pid, Tree};
 pub use wait::{Report, WaitOptions, Which};
 

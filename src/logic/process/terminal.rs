@@ -8,24 +8,6 @@ use crate::errno::Errno;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terminal(pub u64);
 
-/// What a process wants to do with a terminal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Read from it.
-    Read,
-    /// Write to it, or change it, where that is for the foreground alone: `TOSTOP`, tcsetattr(3), tcsetpgrp(3).
-    Write,
-}
-
-/// What a process in the background may do with its terminal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Background {
-    /// It may, as everybody may whose terminal this is not.
-    Allowed,
-    /// Its group gets SIGTTIN or SIGTTOU, and the call is made again after that.
-    Signal(Pid),
-}
-
 impl<T> Tree<T> {
     /// The terminal of a process's session.
     pub fn terminal(&self, pid: Pid) -> Option<Terminal> {
@@ -96,31 +78,13 @@ impl<T> Tree<T> {
         }
     }
 
-    /// A terminal has gone: its session loses it. Answers who leads that, to get SIGHUP and SIGCONT.
-    pub fn terminal_gone(&mut self, terminal: Terminal, tell: &mut dyn FnMut(Event<T>)) -> Option<Pid> {
-        let session = self.session_with(terminal)?;
-        self.hang_up(session, tell);
-        Some(session)
-    }
-
     /// The group in the foreground of a terminal, whoever asks: who gets what its keys send.
     pub fn foreground(&self, terminal: Terminal) -> Option<Pid> {
         let foreground = self.session_entry(self.session_with(terminal)?)?.foreground?;
         self.group_entry(foreground).map(|_| foreground)
     }
 
-    /// tcgetpgrp(3): the same for the caller's own terminal; 0 if there is none in the foreground.
-    ///
-    /// # Errors
-    /// [`Errno::ENOTTY`] if it is not the session's terminal.
-    pub fn get_foreground(&self, caller: Pid, terminal: Terminal) -> Result<u32, Errno> {
-        if self.terminal(caller) != Some(terminal) {
-            return Err(Errno::ENOTTY);
-        }
-        Ok(self.foreground(terminal).map_or(0, Pid::number))
-    }
-
-    /// tcsetpgrp(3): puts a group in the foreground. The caller asked [`Tree::access`] before.
+    /// tcsetpgrp(3): puts a group in the foreground. The caller asked [`JobControl::change`](crate::tty::job_control::JobControl::change) before.
     ///
     /// # Errors
     /// As the man page says: [`Errno::ENOTTY`], [`Errno::EINVAL`], [`Errno::ESRCH`], [`Errno::EPERM`].
@@ -137,25 +101,6 @@ impl<T> Tree<T> {
             session.foreground = Some(group);
         }
         Ok(())
-    }
-
-    /// Whether a process may do something with a terminal that is for the foreground alone. `deaf` says whether it
-    /// ignores or blocks SIGTTIN, or for [`Access::Write`] SIGTTOU.
-    ///
-    /// # Errors
-    /// [`Errno::EIO`] if it never can, because no signal would help.
-    pub fn access(&self, caller: Pid, terminal: Terminal, access: Access, deaf: bool) -> Result<Background, Errno> {
-        let Some(group) = self.group(caller) else { return Ok(Background::Allowed) };
-        let foreground = self.foreground(terminal);
-        if self.terminal(caller) != Some(terminal) || foreground.is_none() || foreground == Some(group) {
-            return Ok(Background::Allowed);
-        }
-        match (access, deaf) {
-            (Access::Read, true) => Err(Errno::EIO),
-            (Access::Write, true) => Ok(Background::Allowed),
-            _ if self.is_orphaned(group) => Err(Errno::EIO),
-            _ => Ok(Background::Signal(group)),
-        }
     }
 
     /// The processes of a session, those that ended too.
