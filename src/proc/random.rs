@@ -54,13 +54,15 @@ pub fn mix(bytes: &[u8]) {
 
 /// Waits for the host, if it has to, which only a thread without locks may: it is the first program's that comes here.
 fn seed() {
-    let mut sources = ArrayVec::<&str, 3>::new();
+    let mut sources = ArrayVec::<&str, 4>::new();
     for word in [cpu::tsc(), clock::now().nanoseconds()] {
         mix(&word.to_le_bytes());
     }
-    let words = (0..KEY_BYTES / 8).filter_map(|_| entropy::hardware());
-    if words.map(|word| GENERATOR.lock().mix(&word.to_le_bytes(), u64::BITS)).count() > 0 {
-        sources.push("RDRAND");
+    for (word, source) in (0..KEY_BYTES / 8).filter_map(|_| entropy::hardware()) {
+        GENERATOR.lock().mix(&word.to_le_bytes(), u64::BITS);
+        if !sources.contains(&source) {
+            sources.push(source);
+        }
     }
     let mut bytes = [0; HOST_BYTES];
     let count = virtio::rng::read(&mut bytes, sleep);
