@@ -137,7 +137,8 @@ fn new_process(task: &Arc<Task>, id: Pid, flags: CloneFlags) -> Result<Arc<Proce
     let limits = parent.limits.lock().clone();
     let image = parent.image.lock().clone();
     let process = Process::new(id, space, actions, limits, image);
-    *process.greed.lock() = *parent.greed.lock();
+    let greed = *parent.greed.lock();
+    *process.greed.lock() = greed;
     process.is_private.store(parent.is_private.load(Ordering::Relaxed), Ordering::Relaxed);
     Ok(process)
 }
