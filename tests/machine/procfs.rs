@@ -304,7 +304,9 @@ fn files_are_linked(shell: &mut Shell) {
     assert_eq!(said, ["/usr", "/bin/busybox", "/"]);
     assert_eq!(shell.text("cd /usr; ls -1 /proc/$$/cwd/; ls /proc/1/root/proc/self/; cd").lines().next(), Some("bin"));
 
-    let said = shell.lines("sleep 1000 | cat >/dev/null & ls -l /proc/$!/fd; readlink /proc/$(pidof sleep)/fd/1");
+    shell.lines("sleep 1000 | cat >/dev/null & echo $! >/tmp/cat");
+    while shell.text("cat /proc/$(cat /tmp/cat)/comm; pidof sleep | wc -w") != "cat\n1" {}
+    let said = shell.lines("ls -l /proc/$(cat /tmp/cat)/fd; readlink /proc/$(pidof sleep)/fd/1");
     let links: Vec<Vec<&str>> = said.iter().map(|line| words(line)).filter(|row| row.len() > 8).collect();
     let pipe = said.last().map_or("", |line| line.as_str());
     assert!(pipe.starts_with("pipe:[") && links[0][8..] == ["0", "->", pipe], "{said:#?}");
