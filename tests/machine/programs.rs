@@ -9,12 +9,15 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// Programs in C, and what `tests/programs/all.sh` runs besides.
-const C_PROGRAMS: [&str; 11] = [
+const C_PROGRAMS: [&str; 14] = [
     "children",
     "context",
     "events",
+    "jobs",
     "jumps",
+    "messages",
     "procfs",
+    "pty",
     "sockets",
     "stack",
     "threads",

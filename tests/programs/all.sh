@@ -2,13 +2,12 @@
 # The first process of tests/machine/programs.rs on Eres: runs all test programs, then switches the machine off. Each one's output stands
 # between two lines of its own.
 mount -t devtmpfs none /dev
-mkdir -p /dev/pts
-mount -t devpts none /dev/pts
 mount -t proc none /proc
 mount -t tmpfs -o mode=1777 none /tmp
-mkdir -p /tmp/run /tmp/applets
+mkdir -p /dev/pts /tmp/run /tmp/applets
+mount -t devpts -o mode=620,ptmxmode=666 none /dev/pts
 cd /tmp/run || exit 1
-for program in abi-tests children context events jumps procfs sockets stack threads transfers waiting writers; do
+for program in abi-tests children context events jobs jumps messages procfs pty sockets stack threads transfers waiting writers; do
     echo "begin $program"
     "/tests/$program"
     echo "end $program: $?"

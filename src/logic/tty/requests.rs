@@ -13,6 +13,11 @@ pub trait TerminalDevice: Send + Sync {
     /// Its number, which no other terminal has: what /proc/PID/stat tells of a process's terminal.
     fn device(&self) -> DeviceNumber;
 
+    /// Whether it has been hung up for good: its master was closed.
+    fn is_gone(&self) -> bool {
+        false
+    }
+
     /// The settings.
     fn termios(&self) -> Termios;
 
@@ -91,6 +96,9 @@ pub fn control(
     argument: u64,
     memory: &mut dyn UserBytes,
 ) -> Result<Outcome, Errno> {
+    if asker.is_some() && terminal.is_gone() {
+        return Err(if request == ioctl::TIOCSPGRP { Errno::ENOTTY } else { Errno::EIO });
+    }
     if changes(request)
         && let Some(asker) = asker
     {

@@ -138,8 +138,11 @@ impl Sink for Output<'_> {
 
 impl Pty {
     fn new(number: u32, entry: Entry, numbers: Weak<PseudoTerminals>, signals: Arc<dyn SignalSink>) -> Self {
+        let mut termios = Termios::cooked();
+        // As Linux has it: what is on the other side knows what it shows, and sets these itself.
+        termios.input -= InputFlags::IUTF8 | InputFlags::IMAXBEL;
         let state = State {
-            discipline: Discipline::new(Termios::cooked()),
+            discipline: Discipline::new(termios),
             output: ByteQueue::new(),
             is_locked: true,
             has_master: true,
@@ -227,11 +230,12 @@ impl Pty {
     /// The master is closed.
     fn hang_up(&self) {
         self.state.lock().has_master = false;
-        self.slave_changed.wake_all();
         let lost = self.jobs.lock().hang_up();
         if let Some(whom) = lost {
             self.signals.hang_up(whom);
         }
+        // After the signals: whom they end reads no end of the file before.
+        self.slave_changed.wake_all();
     }
 
     fn close_slave(&self) {
@@ -255,6 +259,10 @@ impl Drop for Pty {
 impl TerminalDevice for Pty {
     fn device(&self) -> DeviceNumber {
         DeviceNumber { major: SLAVES, minor: self.number }
+    }
+
+    fn is_gone(&self) -> bool {
+        !self.state.lock().has_master
     }
 
     fn termios(&self) -> Termios {

@@ -152,6 +152,9 @@ fn the_master_s_end_hangs_up_and_ends_the_file() {
     assert_eq!((read(&*slave, 9), write(&*slave, "x")), (Ok(String::new()), Err(Errno::EIO)));
     assert!(slave.poll().contains(Readiness::HUP | Readiness::ERR | Readiness::IN | Readiness::OUT));
     assert_eq!(slave.pty().jobs().lock().session(), None);
+    let asked =
+        [ioctl::TCGETS, ioctl::TIOCGWINSZ, ioctl::TIOCSCTTY, ioctl::TIOCSPGRP].map(|ask| do_ask(&slave, ask, 0));
+    assert_eq!(asked, [Err(Errno::EIO), Err(Errno::EIO), Err(Errno::EIO), Err(Errno::ENOTTY)]);
 }
 
 #[test]
