@@ -403,6 +403,27 @@ static void ticks(void) {
     close(epoll);
 }
 
+// An alarm is the process's: it comes though the thread that has set it has ended.
+static void *set_alarm(void *signal_after_ns) {
+    struct itimerval soon = {{0, 0}, {0, (long)(intptr_t)signal_after_ns / 1000}};
+    DO(setitimer(ITIMER_REAL, &soon, NULL));
+    return NULL;
+}
+
+static void alarms(void) {
+    printf("-- alarm of a thread that has ended\n");
+    pthread_t thread;
+    handle(SIGALRM, 0);
+    handled = 0;
+    pthread_create(&thread, NULL, set_alarm, (void *)50000000);
+    pthread_join(thread, NULL);
+    while (!handled) {
+        sleep_ms(1);
+    }
+    SAY(handled);
+    begin();
+}
+
 static void polls(void) {
     printf("-- poll and select\n");
     int pipes[2], pair[2];
@@ -486,6 +507,7 @@ int main(void) {
     masks();
     interrupted();
     ticks();
+    alarms();
     polls();
     return 0;
 }

@@ -1,11 +1,12 @@
 //! The alarm of a process: alarm(2), setitimer(2).
 //!
-//! When the time has come, an interrupt handler only notes that and calls the attention of a task, which sends the signal.
+//! When the time has come, an interrupt handler only notes that and calls the attention of a task, which sends the signal. The task that
+//! has set it may have ended by then.
 
-use super::{Process, Task};
+use super::{Process, Task, with_tree};
 use crate::hw::clock;
 use crate::proc::timer::{Call, call_at};
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
 use logic::errno::Errno;
 use logic::sync::{IrqLock, Rank};
@@ -42,27 +43,27 @@ impl Task {
     ///
     /// # Errors
     /// [`Errno::ENOMEM`].
-    pub fn set_alarm(self: &Arc<Self>, value_ns: u64, interval_ns: u64) -> Result<(u64, u64), Errno> {
+    pub fn set_alarm(&self, value_ns: u64, interval_ns: u64) -> Result<(u64, u64), Errno> {
         let alarm = &self.process.alarm;
         let new = if value_ns == 0 { None } else { Some(self.arm(value_ns, interval_ns)?) };
         let previous = core::mem::replace(&mut *alarm.set.lock(), new);
         Ok(Alarm::left(previous.as_ref()))
     }
 
-    fn arm(self: &Arc<Self>, value_ns: u64, interval_ns: u64) -> Result<Setting, Errno> {
+    fn arm(&self, value_ns: u64, interval_ns: u64) -> Result<Setting, Errno> {
         let deadline = clock::now().nanoseconds().saturating_add(value_ns);
-        let task: Weak<Task> = Arc::downgrade(self);
+        let process = Arc::downgrade(&self.process);
         let call = call_at(Instant::from_nanoseconds(deadline), move || {
-            if let Some(task) = task.upgrade() {
-                task.process.alarm.is_due.store(true, Ordering::Release);
-                task.call_attention();
+            if let Some(process) = process.upgrade() {
+                process.alarm.is_due.store(true, Ordering::Release);
+                with_tree(|tree| tree.living_threads(process.id).take(1).for_each(|task| task.call_attention()));
             }
         });
         Ok(Setting { deadline, interval_ns, _call: call.map_err(|_| Errno::ENOMEM)? })
     }
 
     /// Whether the alarm has come, of which it is told once. It is set again if it has an interval.
-    pub(super) fn take_alarm(self: &Arc<Self>) -> bool {
+    pub(super) fn take_alarm(&self) -> bool {
         let alarm = &self.process.alarm;
         if !alarm.is_due.swap(false, Ordering::AcqRel) {
             return false;

@@ -3,7 +3,7 @@
 //! All that is sent goes through [`post`], under the lock of the tree, because stopping, going on and ending are told to parents and
 //! groups, which are signals again. All that arrives is acted on in [`act`], and nowhere else.
 
-use super::{Current, Process, Task, TaskSignals, current_task, end, with_tree};
+use super::{Current, Process, Task, TaskSignals, end, with_tree};
 use crate::proc::wait::{Deadline, Outcome, wait_until};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -329,7 +329,7 @@ impl Task {
     /// send may be for another task, or be blocked.
     fn has_to_act(&self) -> bool {
         self.attention.store(false, Ordering::Release);
-        if current_task().is_some_and(|task| task.take_alarm()) {
+        if self.take_alarm() {
             // Who has ended in between needs none.
             let _ = send(self.process.id, SignalInfo::kernel(Signal::SIGALRM));
         }
