@@ -424,6 +424,39 @@ static void alarms(void) {
     begin();
 }
 
+// Signals of a process find the threads that are left when its first has ended.
+static void *wait_for_signal(void *ready) {
+    DO(write(*(int *)ready, "r", 1));
+    while (!handled) {
+        sleep_ms(1);
+    }
+    _exit(7);
+}
+
+static void first_threads(void) {
+    printf("-- signal to a process whose first thread has ended\n");
+    static int ready[2];
+    char byte;
+    DO(pipe(ready));
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(30);
+        handled = 0;
+        handle(SIGUSR1, 0);
+        pthread_t thread;
+        pthread_create(&thread, NULL, wait_for_signal, &ready[1]);
+        pthread_exit(NULL);
+    }
+    DO(read(ready[0], &byte, 1));
+    // The first thread may need a moment.
+    sleep_ms(50);
+    SAY(kill(child, SIGUSR1));
+    say_end("the others", child);
+    close(ready[0]);
+    close(ready[1]);
+}
+
 static void polls(void) {
     printf("-- poll and select\n");
     int pipes[2], pair[2];
@@ -508,6 +541,7 @@ int main(void) {
     interrupted();
     ticks();
     alarms();
+    first_threads();
     polls();
     return 0;
 }

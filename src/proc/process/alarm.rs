@@ -5,9 +5,9 @@
 
 use super::{Process, Task, with_tree};
 use crate::hw::clock;
-use crate::proc::timer::{Call, call_at};
+use crate::proc::timer::{Call, prepare};
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 use logic::errno::Errno;
 use logic::sync::{IrqLock, Rank};
 use logic::time::Instant;
@@ -15,19 +15,22 @@ use logic::time::Instant;
 /// The alarm that is set, if any.
 pub(super) struct Alarm {
     set: IrqLock<Option<Setting>>,
-    is_due: AtomicBool,
+    /// Of the one that came last and was not told of: its number; else 0.
+    due: AtomicU64,
 }
 
 struct Setting {
+    /// Tells it from those before and after.
+    number: u64,
     deadline: u64,
     interval_ns: u64,
     /// Dropped, it does not happen.
-    _call: Call,
+    call: Call,
 }
 
 impl Alarm {
     pub(super) const fn new() -> Self {
-        Self { set: IrqLock::new(Rank::Process, None), is_due: AtomicBool::new(false) }
+        Self { set: IrqLock::new(Rank::Process, None), due: AtomicU64::new(0) }
     }
 
     fn left(setting: Option<&Setting>) -> (u64, u64) {
@@ -45,38 +48,69 @@ impl Task {
     /// [`Errno::ENOMEM`].
     pub fn set_alarm(&self, value_ns: u64, interval_ns: u64) -> Result<(u64, u64), Errno> {
         let alarm = &self.process.alarm;
-        let new = if value_ns == 0 { None } else { Some(self.arm(value_ns, interval_ns)?) };
-        let previous = core::mem::replace(&mut *alarm.set.lock(), new);
+        let new = if value_ns == 0 { None } else { Some(self.prepare(interval_ns)?) };
+        let previous = {
+            let mut set = alarm.set.lock();
+            let previous = core::mem::replace(&mut *set, new);
+            // Not before it is known here: it may come at once, to another thread.
+            set.iter_mut().for_each(|setting| setting.come_in(value_ns));
+            previous
+        };
         Ok(Alarm::left(previous.as_ref()))
     }
 
-    fn arm(&self, value_ns: u64, interval_ns: u64) -> Result<Setting, Errno> {
-        let deadline = clock::now().nanoseconds().saturating_add(value_ns);
+    fn prepare(&self, interval_ns: u64) -> Result<Setting, Errno> {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed) + 1;
         let process = Arc::downgrade(&self.process);
-        let call = call_at(Instant::from_nanoseconds(deadline), move || {
+        let call = prepare(move || {
             if let Some(process) = process.upgrade() {
-                process.alarm.is_due.store(true, Ordering::Release);
+                process.alarm.due.store(number, Ordering::Release);
                 with_tree(|tree| tree.living_threads(process.id).take(1).for_each(|task| task.call_attention()));
             }
         });
-        Ok(Setting { deadline, interval_ns, _call: call.map_err(|_| Errno::ENOMEM)? })
+        Ok(Setting { number, deadline: 0, interval_ns, call: call.map_err(|_| Errno::ENOMEM)? })
     }
 
     /// Whether the alarm has come, of which it is told once. It is set again if it has an interval.
     pub(super) fn take_alarm(&self) -> bool {
         let alarm = &self.process.alarm;
-        if !alarm.is_due.swap(false, Ordering::AcqRel) {
+        let number = alarm.due.swap(0, Ordering::AcqRel);
+        if number == 0 {
             return false;
         }
-        let interval_ns = alarm.set.lock().as_ref().map_or(0, |setting| setting.interval_ns);
-        let next = if interval_ns > 0 { self.arm(interval_ns, interval_ns).ok() } else { None };
-        let previous = core::mem::replace(&mut *alarm.set.lock(), next);
+        // Another may have been set since.
+        let of =
+            |set: &Option<Setting>| set.as_ref().filter(|setting| setting.number == number).map(|it| it.interval_ns);
+        let interval_ns = of(&alarm.set.lock()).unwrap_or(0);
+        let mut next = if interval_ns > 0 { self.prepare(interval_ns).ok() } else { None };
+        let previous = {
+            let mut set = alarm.set.lock();
+            if of(&set).is_some() {
+                next.iter_mut().for_each(|setting| setting.come_in(interval_ns));
+                core::mem::replace(&mut *set, next)
+            } else {
+                next
+            }
+        };
         drop(previous);
         true
     }
 }
 
+impl Setting {
+    fn come_in(&mut self, value_ns: u64) {
+        self.deadline = clock::now().nanoseconds().saturating_add(value_ns);
+        self.call.come_at(Instant::from_nanoseconds(self.deadline));
+    }
+}
+
 impl Process {
+    /// Whether nobody has been told yet that its alarm has come.
+    pub(super) fn has_due_alarm(&self) -> bool {
+        self.alarm.due.load(Ordering::Acquire) != 0
+    }
+
     /// What is left of its alarm, and its interval.
     pub fn alarm(&self) -> (u64, u64) {
         Alarm::left(self.alarm.set.lock().as_ref())

@@ -76,6 +76,9 @@ pub fn end_task(current: Current, status: Status) {
             terminal = tree.terminal(process.id);
         }
         let mut events = Vec::new();
+        if !is_last {
+            signals::leave_to_others(tree, &process);
+        }
         if is_last {
             signals::tell_of_parents_death(tree, &task, &mut events);
             let ended = Ended { status, usage: process.usage(), uid: task.credentials.lock().users.real };

@@ -110,6 +110,11 @@ impl Process {
         Ok(was)
     }
 
+    /// Whether a timer may be due that nobody has seen to yet.
+    pub(super) fn has_due_timer(&self) -> bool {
+        self.has_due_alarm() || self.processor_timers.is_tick.load(Ordering::Acquire)
+    }
+
     /// At a tick: calls those of its tasks that run, and asks for the next look.
     fn look(&self, number: u64) {
         let running = (0..percpu::numbers()).filter_map(scheduler::running_on);

@@ -162,7 +162,8 @@ fn deliver(
         return Ok(());
     }
     let process = tree.thread(target).ok_or(Errno::ESRCH)?.process.clone();
-    let tasks: Vec<Arc<Task>> = tree.threads(target).filter_map(|id| tree.thread(id).cloned()).collect();
+    // Not the first, which is still there when it has ended before others.
+    let tasks: Vec<Arc<Task>> = tree.living_threads(target).cloned().collect();
     let signal = info.signal;
     // Stopping and going on cancel each other, even where they are ignored.
     let cancelled = signal.cancels();
@@ -185,6 +186,14 @@ fn deliver(
     process.signalled.wake_all();
     SIGNALS_SENT.wake_all();
     Ok(())
+}
+
+/// What a task was told that may be another's to do, when it ends or blocks signals: others look whether it is theirs.
+pub(super) fn leave_to_others(tree: &Tree<Arc<Task>>, process: &Process) {
+    let pending = process.pending.lock().set();
+    if !pending.is_empty() || process.has_due_timer() {
+        tree.living_threads(process.id).for_each(|task| task.call_attention());
+    }
 }
 
 /// Makes a signal pending unless nobody wants it; whether it is.
@@ -275,20 +284,32 @@ impl Task {
 
     /// Changes the mask; what was pending and is wanted now arrives before the program goes on.
     pub fn set_signal_mask(&self, mask: SignalSet) {
-        self.signals.lock().mask = mask.as_mask();
+        let new = mask.as_mask();
+        let old = core::mem::replace(&mut self.signals.lock().mask, new);
         self.look_for_signals();
+        self.leave_blocked(old, new);
+    }
+
+    /// Of signals that the process has and this task blocks from now on, it may be the one who was told.
+    fn leave_blocked(&self, old: SignalSet, new: SignalSet) {
+        let blocked = SignalSet::from_bits(new.bits() & !old.bits());
+        if self.process.thread_count() > 1 && !self.process.pending.lock().set().intersection(blocked).is_empty() {
+            with_tree(|tree| leave_to_others(tree, &self.process));
+        }
     }
 
     /// Has another mask until the system call that runs has answered. If a signal interrupts that, the old one comes back after any
     /// handler; else the call [takes it back](Self::take_back_signal_mask).
     pub fn lend_signal_mask(&self, mask: SignalSet) {
-        {
+        let new = mask.as_mask();
+        let old = {
             let mut signals = self.signals.lock();
             let TaskSignals { mask: current, saved_mask, .. } = &mut *signals;
             saved_mask.get_or_insert(*current);
-            *current = mask.as_mask();
-        }
+            core::mem::replace(current, new)
+        };
         self.look_for_signals();
+        self.leave_blocked(old, new);
     }
 
     /// Has its own mask again.
