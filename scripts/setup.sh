@@ -12,7 +12,7 @@ run=(qemu-system-x86_64:qemu-system-x86)
 # The window that QEMU opens for a person.
 window=(/usr/lib/x86_64-linux-gnu/qemu/ui-gtk.so:qemu-system-gui)
 test=(shellcheck:shellcheck /usr/share/OVMF/OVMF_CODE_4M.fd:ovmf bochs:bochs /usr/share/bochs/BIOS-bochs-latest:bochsbios
-    /usr/share/vgabios/vgabios.bin:vgabios g++:g++)
+    /usr/share/vgabios/vgabios.bin:vgabios g++:g++ musl-gcc:musl-tools)
 case $level in
     build) wanted=("${build[@]}") ;;
     run) wanted=("${build[@]}" "${run[@]}" "${window[@]}") ;;

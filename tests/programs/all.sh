@@ -8,9 +8,12 @@ mkdir -p /dev/pts /tmp/run /tmp/applets
 mount -t devpts -o mode=620,ptmxmode=666 none /dev/pts
 cd /tmp/run || exit 1
 for program in abi-tests children context events jobs jumps messages procfs pty sockets stack threads transfers waiting writers; do
-    echo "begin $program"
-    "/tests/$program"
-    echo "end $program: $?"
+    for run in "$program" "musl-$program"; do
+        [ -x "/tests/$run" ] || continue
+        echo "begin $run"
+        "/tests/$run"
+        echo "end $run: $?"
+    done
 done
 echo "begin applets"
 /bin/busybox sh /tests/applets.sh /tmp/applets 2>&1

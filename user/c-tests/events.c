@@ -30,7 +30,7 @@ static void told(const char *what, int epoll, int milliseconds) {
     int count = epoll_wait(epoll, events, 8, milliseconds);
     printf("%s:", what);
     if (count < 0) {
-        printf(" %s", strerrorname_np(errno));
+        printf(" %s", error_name(errno));
     }
     if (count > 1) {
         qsort(events, count, sizeof *events, by_data);

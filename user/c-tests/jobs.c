@@ -103,7 +103,7 @@ static int typed_signals(void) {
         int signal;
         ask("?");
         DO(sigwait(&set, &signal));
-        printf("typed: %s\n", sigabbrev_np(signal));
+        printf("typed: %s\n", signal_name(signal));
     }
     sigprocmask(SIG_SETMASK, &before, NULL);
     // A read that is interrupted, and what was typed before is gone.
@@ -137,9 +137,9 @@ static void say_stop(const char *who, pid_t child) {
     int status = 0;
     DO(waitpid(child, &status, WUNTRACED));
     if (WIFSTOPPED(status)) {
-        printf("%s: stopped by %s\n", who, sigabbrev_np(WSTOPSIG(status)));
+        printf("%s: stopped by %s\n", who, signal_name(WSTOPSIG(status)));
     } else if (WIFSIGNALED(status)) {
-        printf("%s: killed by %s\n", who, sigabbrev_np(WTERMSIG(status)));
+        printf("%s: killed by %s\n", who, signal_name(WTERMSIG(status)));
     } else {
         printf("%s: exit %d\n", who, WEXITSTATUS(status));
     }
@@ -228,7 +228,7 @@ static int hung_up(void) {
             sleep_ms(1);
         }
         DO(read(leader_ended[0], &byte, 1));
-        printf("hung up by %s\n", sigabbrev_np(last_signal));
+        printf("hung up by %s\n", signal_name(last_signal));
         nonblocking(slave, 1);
         shown("slave", slave, 10);
         SAY(write(slave, "x", 1));

@@ -35,7 +35,7 @@ static int receive(int socket, int bytes, int room, int flags) {
     int first = -1;
     long count = recvmsg(socket, &message, flags);
     if (count < 0) {
-        printf("  received: %s\n", strerrorname_np(errno));
+        printf("  received: %s\n", error_name(errno));
         return -1;
     }
     printf("  received %ld '%s', flags %#x, control %d\n", count, got, message.msg_flags, (int)message.msg_controllen);

@@ -19,6 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "names.h"
+
 static char text[1 << 20];
 
 static void fail(const char *what) {
@@ -194,7 +196,7 @@ static void descriptors(void) {
         if (dup(ends[0]) < 0)
             fail("dup");
     printf("more: %d, as texts %d\n", entries("/proc/self/fd") - before, entries("/proc/self/fdinfo") - before);
-    close_range(ends[0], ~0U, 0);
+    syscall(SYS_close_range, ends[0], ~0U, 0);
     printf("fewer: %d\n", entries("/proc/self/fd") < before);
 }
 
@@ -417,7 +419,7 @@ static void *pause_thread(void *unused) {
 }
 
 static void show_answer(long answer) {
-    printf("%ld%s%s\n", answer, answer < 0 ? " " : "", answer < 0 ? strerrorname_np(errno) : "");
+    printf("%ld%s%s\n", answer, answer < 0 ? " " : "", answer < 0 ? error_name(errno) : "");
 }
 
 // What tests/machine/procfs.rs asks for: `call NUMBER...`, calls without arguments; `flag COUNT`, pipe2 with a flag that there is

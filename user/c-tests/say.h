@@ -21,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "names.h"
+
 // What compilers must not look through.
 static volatile int minus_one __attribute__((unused)) = -1;
 static void *volatile nowhere __attribute__((unused)) = (void *)8;
@@ -28,7 +30,7 @@ static void *volatile nowhere __attribute__((unused)) = (void *)8;
 static inline long say(const char *what, long result) {
     int error = errno;
     if (result == -1 && error != 0) {
-        printf("%s: %s\n", what, strerrorname_np(error));
+        printf("%s: %s\n", what, error_name(error));
     } else {
         printf("%s: %ld\n", what, result);
     }
@@ -40,7 +42,7 @@ static inline long say(const char *what, long result) {
 
 static inline long must(const char *what, long result) {
     if (result == -1) {
-        printf("it fails: %s: %s\n", what, strerrorname_np(errno));
+        printf("it fails: %s: %s\n", what, error_name(errno));
     }
     return result;
 }
@@ -93,7 +95,7 @@ static inline void say_end(const char *who, pid_t child) {
     int status = 0;
     DO(waitpid(child, &status, 0));
     if (WIFSIGNALED(status)) {
-        printf("%s: killed by %s\n", who, sigabbrev_np(WTERMSIG(status)));
+        printf("%s: killed by %s\n", who, signal_name(WTERMSIG(status)));
     } else {
         printf("%s: exit %d\n", who, WEXITSTATUS(status));
     }

@@ -7,7 +7,7 @@ static void name_of(const char *what, int (*ask)(int, struct sockaddr *, socklen
     struct sockaddr_un address = {0};
     socklen_t length = sizeof address;
     if (ask(socket, (struct sockaddr *)&address, &length) != 0) {
-        printf("%s: %s\n", what, strerrorname_np(errno));
+        printf("%s: %s\n", what, error_name(errno));
     } else {
         printf("%s: %d bytes '%s'\n", what, length, length > 2 ? address.sun_path : "");
     }

@@ -30,7 +30,7 @@ static inline void nonblocking(int file, int on) { DO(fcntl(file, F_SETFL, on ? 
 static inline void print(const char *what, long count) {
     printf("%s: ", what);
     if (count < 0) {
-        printf("%s\n", strerrorname_np(errno));
+        printf("%s\n", error_name(errno));
         return;
     }
     printf("%ld '", count);
