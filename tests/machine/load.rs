@@ -84,7 +84,7 @@ fn the_greediest_program_ends_when_memory_does() {
 #[test]
 fn processes_leave_no_memory_behind() {
     let mut machine = boot_to_shell(setup(2));
-    for load in ["forks 1000", "pipes 300"] {
+    for load in ["forks 1000", "pipes 300", "threads 30", "objects 2"] {
         let said = ask(&mut machine, PROMPT, &format!("/tests/load.sh measure {load}"));
         assert!(!said.iter().any(|line| line.contains("failed")), "{load}: {said:#?}");
         expect_no_leak(&said, SLACK_KIB);

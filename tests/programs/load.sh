@@ -1,5 +1,5 @@
 #!/bin/sh
-# Loads of tests/machine/load.rs: `load.sh measure forks|pipes COUNT`, `load.sh parallel SECONDS`, `load.sh answer JOB`,
+# Loads of tests/machine/load.rs: `load.sh measure forks|pipes|threads|objects COUNT`, `load.sh parallel SECONDS`, `load.sh answer JOB`,
 # `load.sh greed`. All but `answer` are for Eres.
 
 JOBS='1 2 3 4 5 6 7 8'
@@ -23,6 +23,18 @@ forks() {
 
 pipes() {
     echo text | /bin/busybox cat | /bin/busybox cat >/dev/null
+}
+
+# Threads, their locks, and how they end.
+threads() {
+    /tests/threads >/dev/null && /tests/musl-threads >/dev/null
+}
+
+# What keeps things in the kernel: sockets, descriptors on their way, terminals, events, sessions, mappings.
+objects() {
+    for program in children events jobs messages procfs pty sockets transfers waiting writers; do
+        "/tests/$program" >/dev/null || return
+    done
 }
 
 # repeat WHAT COUNT
