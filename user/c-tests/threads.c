@@ -40,6 +40,10 @@ static void *take_and_die(void *lock) {
     return NULL;
 }
 
+static void *do_nothing(void *unused) {
+    return unused;
+}
+
 struct shared {
     pthread_mutex_t lock;
     pthread_mutex_t robust;
@@ -61,6 +65,14 @@ int main(void) {
     pthread_cancel(thread);
     pthread_join(thread, &result);
     printf("cancelled at work %d\n", result == PTHREAD_CANCELED);
+
+    // Some end before who makes them has gone on.
+    int joined = 0;
+    for (int count = 0; count < 500; count++) {
+        pthread_create(&thread, NULL, do_nothing, NULL);
+        joined += pthread_join(thread, NULL) == 0;
+    }
+    printf("joined %d\n", joined);
 
     struct shared *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     pthread_mutexattr_t attributes;

@@ -81,10 +81,6 @@ pub fn clone(current: &mut Current, request: &CloneRequest, run: Run) -> Answer 
         with_tree(|tree| tree.cancel(id));
         return Err(error.into());
     }
-    if flags.contains(CloneFlags::PARENT_SETTID) {
-        // As in Linux, an address that cannot be written to is the program's own affair by now.
-        let _ = task.write(request.parent_tid, &id.number().to_le_bytes());
-    }
     if let Some(borrowed) = borrowed {
         // Only its own end makes a parent go on before its child has given the memory back.
         wait_until(&borrowed.returned, None, || borrowed.is_returned.load(Ordering::Acquire) || task.must_end());
@@ -168,6 +164,11 @@ fn begin(
     let added = added.unwrap_or(Err(Errno::ESRCH));
     if added.is_err() && flags.contains(CloneFlags::THREAD) {
         child.process.threads.fetch_sub(1, Ordering::AcqRel);
+    }
+    if added.is_ok() && flags.contains(CloneFlags::PARENT_SETTID) {
+        // Before it runs: the word may be the same that it clears when it ends. As in Linux, an address that cannot be written to is the
+        // program's own affair by now.
+        let _ = maker.write(request.parent_tid, &child.id().number().to_le_bytes());
     }
     if child.must_end() {
         // It was decided while the new one was on its way.
