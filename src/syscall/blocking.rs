@@ -9,8 +9,8 @@ use logic::errno::Errno;
 use logic::fs::open_file::{OpenFile, PositionClaim, StatusFlags};
 use logic::ipc::unix::{Passed, Socket};
 use logic::signal::Restart;
-use logic::sync::WaitQueue;
 use logic::sync::turn::Taken;
+use logic::sync::{Turn, WaitQueue};
 use logic::time::Instant;
 
 /// What is waited for.
@@ -88,7 +88,16 @@ impl<'a> Waiting<'a> {
 /// # Errors
 /// [`Stop::Interrupted`].
 pub fn claim<'a>(task: &Task, open: &'a OpenFile) -> Result<PositionClaim<'a>, Stop> {
-    Waiting::new(task).until(open.position_free(), || open.claim_position().ok_or(Errno::EAGAIN))
+    Ok(open.claim_in_turn(take(task, open.position_turn())?))
+}
+
+/// A turn, when it is one's own.
+fn take<'a>(task: &Task, turn: &'a Turn) -> Result<Taken<'a>, Stop> {
+    if let Some(taken) = turn.try_take() {
+        return Ok(taken);
+    }
+    let place = turn.line_up().map_err(|_| Errno::ENOMEM)?;
+    Waiting::new(task).until(place.called(), || place.try_take().ok_or(Errno::EAGAIN))
 }
 
 /// The turn of writing to a file that several write to in turns ([`File::writers`](logic::fs::File::writers)); none for others.
@@ -97,11 +106,10 @@ pub fn claim<'a>(task: &Task, open: &'a OpenFile) -> Result<PositionClaim<'a>, S
 /// `EAGAIN` if it is somebody else's and the file has `O_NONBLOCK`; [`Stop::Interrupted`].
 pub fn turn_to_write<'a>(task: &Task, open: &'a OpenFile) -> Result<Option<Taken<'a>>, Stop> {
     let Some(writers) = open.file().writers() else { return Ok(None) };
-    let attempt = || writers.try_take().ok_or(Errno::EAGAIN);
     if open.flags().contains(StatusFlags::NONBLOCK) {
-        return Ok(Some(attempt()?));
+        return Ok(Some(writers.try_take().ok_or(Errno::EAGAIN)?));
     }
-    Waiting::new(task).until(writers.free(), attempt).map(Some)
+    take(task, writers).map(Some)
 }
 
 /// The positions of two open files, when nobody else has them. One that is both has one position, which comes first. Two calls that copy

@@ -2,7 +2,7 @@
 //!
 //! Kinds with positions are read and written by who has the position: [`OpenFile::claim_position`]. POSIX wants read, write and
 //! lseek to be one step each for all who share a description; so a claim lasts for a whole call, though the call may go piece by
-//! piece, and may even wait. Who does not get it waits at [`OpenFile::position_free`]. No spinning lock is held meanwhile.
+//! piece, and may even wait. Who does not get it lines up for the [turn](OpenFile::position_turn). No spinning lock is held meanwhile.
 
 use super::attributes::FileKind;
 use super::credentials::Access;
@@ -16,7 +16,7 @@ use crate::errno::Errno;
 use crate::mem::backing::{Backing, BackingName, NoPage};
 use crate::mem::page::Page;
 use crate::sync::turn::Taken;
-use crate::sync::{IrqLock, Rank, Turn, WaitQueue};
+use crate::sync::{IrqLock, Rank, Turn};
 use alloc::string::String;
 use alloc::sync::Arc;
 use bitflags::bitflags;
@@ -195,10 +195,14 @@ impl OpenFile {
         if self.is_path_only() || !self.access.contains(wanted) { Err(Errno::EBADF) } else { Ok(()) }
     }
 
-    /// The position, for one call. None if another call has it: wait at [`OpenFile::position_free`].
+    /// The position, for one call. None if another call has it: line up for the [turn](OpenFile::position_turn).
     pub fn claim_position(&self) -> Option<PositionClaim<'_>> {
-        let turn = self.position_turn.try_take()?;
-        Some(PositionClaim { open: self, value: self.position(), _turn: turn })
+        self.position_turn.try_take().map(|turn| self.claim_in_turn(turn))
+    }
+
+    /// The position, for who has the [turn](OpenFile::position_turn).
+    pub fn claim_in_turn<'a>(&'a self, turn: Taken<'a>) -> PositionClaim<'a> {
+        PositionClaim { open: self, value: self.position(), _turn: turn }
     }
 
     /// Where the position is; a call that has it meanwhile has not moved it yet.
@@ -206,9 +210,9 @@ impl OpenFile {
         *self.position.lock()
     }
 
-    /// Wakes when the position is free.
-    pub fn position_free(&self) -> &WaitQueue {
-        self.position_turn.free()
+    /// Whose turn it is to have the position.
+    pub fn position_turn(&self) -> &Turn {
+        &self.position_turn
     }
 
     /// Reads what has no position.

@@ -3,6 +3,7 @@
 use super::park::{AfterSwitch, ParkToken, Wakeup};
 use super::turn::Turn;
 use super::wait_queue::{WaitQueue, Waiter};
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Wake, Waker};
@@ -285,16 +286,56 @@ fn threads_hand_everything_over_through_a_wait_queue() {
 }
 
 #[test]
-fn a_turn_is_had_by_one_at_a_time_and_its_end_wakes_one() {
+fn a_turn_is_handed_over_in_the_order_of_coming() {
     let turn = Turn::new();
     let taken = turn.try_take().expect("nobody has it");
     for _ in 0..2 {
         assert!(turn.try_take().is_none());
     }
-    let (bells, wakers): (Vec<_>, Vec<_>) = (0..2).map(|_| Bell::new()).unzip();
-    let waiters: Vec<_> = wakers.into_iter().map(Waiter::new).collect();
-    waiters.iter().for_each(|waiter| turn.free().add(waiter));
+    let [first, second, third] = [(); 3].map(|()| turn.line_up().expect("there is memory"));
+    let (bell, waker) = Bell::new();
+    first.called().add(&Waiter::new(waker));
+    assert!(first.try_take().is_none());
     drop(taken);
-    assert_eq!(bells.iter().map(|bell| bell.rings()).collect::<Vec<_>>(), [1, 0]);
+    assert_eq!(bell.rings(), 1);
+    assert!(turn.try_take().is_none() && second.try_take().is_none(), "it is another's");
+    let taken = first.try_take().expect("it is its turn");
+    assert!(first.try_take().is_none(), "once");
+    drop(first);
+    // One leaves the line, and one is called while it leaves.
+    drop(second);
+    assert!(third.try_take().is_none());
+    drop(taken);
+    drop(third);
+    assert!(turn.line_up().expect("there is memory").try_take().is_some());
     assert!(turn.try_take().is_some());
+}
+
+#[test]
+fn nobody_is_alone_with_a_turn_that_others_want() {
+    static TURN: Turn = Turn::new();
+    static INSIDE: AtomicUsize = AtomicUsize::new(0);
+    let sleepers: Vec<_> = (0..4)
+        .map(|_| {
+            thread::spawn(|| {
+                let sleeper = Sleeper::new();
+                for _ in 0..2000 {
+                    let taken = TURN.try_take().unwrap_or_else(|| {
+                        let place = TURN.line_up().expect("there is memory");
+                        let waiter = Waiter::new(Waker::from(sleeper.clone()));
+                        let taken = RefCell::new(None);
+                        sleeper.wait_until(place.called(), &waiter, || {
+                            let has_it = taken.borrow().is_some();
+                            has_it || taken.replace(place.try_take()).is_some() || taken.borrow().is_some()
+                        });
+                        taken.into_inner().expect("it was waited for")
+                    });
+                    assert_eq!(INSIDE.fetch_add(1, Ordering::SeqCst), 0);
+                    INSIDE.fetch_sub(1, Ordering::SeqCst);
+                    drop(taken);
+                }
+            })
+        })
+        .collect();
+    sleepers.into_iter().for_each(|sleeper| sleeper.join().expect("whole"));
 }
