@@ -66,7 +66,7 @@ impl Task {
         let call = prepare(move || {
             if let Some(process) = process.upgrade() {
                 process.alarm.due.store(number, Ordering::Release);
-                with_tree(|tree| tree.living_threads(process.id).take(1).for_each(|task| task.call_attention()));
+                with_tree(|tree| tree.living_threads(process.id).for_each(|task| task.call_attention()));
             }
         });
         Ok(Setting { number, deadline: 0, interval_ns, call: call.map_err(|_| Errno::ENOMEM)? })
@@ -79,21 +79,17 @@ impl Task {
         if number == 0 {
             return false;
         }
-        // Another may have been set since.
-        let of =
-            |set: &Option<Setting>| set.as_ref().filter(|setting| setting.number == number).map(|it| it.interval_ns);
-        let interval_ns = of(&alarm.set.lock()).unwrap_or(0);
-        let mut next = if interval_ns > 0 { self.prepare(interval_ns).ok() } else { None };
-        let previous = {
-            let mut set = alarm.set.lock();
-            if of(&set).is_some() {
-                next.iter_mut().for_each(|setting| setting.come_in(interval_ns));
-                core::mem::replace(&mut *set, next)
+        // Another may have been set since. The call of this one is over, so that it can be asked for again.
+        let mut set = alarm.set.lock();
+        if let Some(setting) = set.as_mut().filter(|setting| setting.number == number) {
+            if setting.interval_ns > 0 {
+                setting.come_in(setting.interval_ns);
             } else {
-                next
+                let over = set.take();
+                drop(set);
+                drop(over);
             }
-        };
-        drop(previous);
+        }
         true
     }
 }

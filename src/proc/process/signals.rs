@@ -314,14 +314,16 @@ impl Task {
 
     /// Has its own mask again.
     pub fn take_back_signal_mask(&self) {
-        let saved = {
+        let (old, new) = {
             let mut signals = self.signals.lock();
-            let saved = signals.saved_mask.take();
-            signals.mask = saved.unwrap_or(signals.mask);
-            saved
+            let old = signals.mask;
+            let new = signals.saved_mask.take().unwrap_or(old);
+            signals.mask = new;
+            (old, new)
         };
-        if saved.is_some() {
+        if old != new {
             self.look_for_signals();
+            self.leave_blocked(old, new);
         }
     }
 
@@ -350,18 +352,21 @@ impl Task {
     /// send may be for another task, or be blocked.
     fn has_to_act(&self) -> bool {
         self.attention.store(false, Ordering::Release);
-        if self.take_alarm() {
-            // Who has ended in between needs none.
-            let _ = send(self.process.id, SignalInfo::kernel(Signal::SIGALRM));
-        }
-        while let Some(signal) = self.take_processor_timer() {
-            let _ = send(self.process.id, SignalInfo::kernel(signal));
-        }
+        self.send_due_timers();
         self.look_for_signals();
         if self.must_end() || self.process.is_stopped() {
             self.attention.store(true, Ordering::Release);
         }
         self.wants_attention()
+    }
+
+    /// Sends the signals of timers that are due; whether there are any.
+    fn send_due_timers(&self) -> bool {
+        let alarm = self.take_alarm().then_some(Signal::SIGALRM);
+        let others = core::iter::from_fn(|| self.take_processor_timer());
+        // Who has ended in between needs none.
+        let sent = alarm.into_iter().chain(others).map(|signal| send(self.process.id, SignalInfo::kernel(signal)));
+        sent.count() > 0
     }
 
     /// Signals that are pending and blocked: sigpending(2).
@@ -418,13 +423,7 @@ pub fn act(current: &mut Current) -> Action {
         if task.must_end() {
             return Action::End;
         }
-        if task.take_alarm() {
-            // Who has ended in between needs none.
-            let _ = send(process.id, SignalInfo::kernel(Signal::SIGALRM));
-            continue;
-        }
-        if let Some(signal) = task.take_processor_timer() {
-            let _ = send(process.id, SignalInfo::kernel(signal));
+        if task.send_due_timers() {
             continue;
         }
         if process.is_stopped() {
@@ -499,10 +498,13 @@ fn enter_handler(current: &mut Current, task: &Arc<Task>, call: &Call) -> Result
     task.write(address, &bytes)?;
     current.context.set_registers(&registers);
     current.context.reset_fpu();
-    let mut signals = task.signals.lock();
-    signals.mask = call.mask;
-    signals.saved_mask = None;
-    signals.alternate = alternate.after_delivery();
+    let old = {
+        let mut signals = task.signals.lock();
+        signals.saved_mask = None;
+        signals.alternate = alternate.after_delivery();
+        core::mem::replace(&mut signals.mask, call.mask)
+    };
+    task.leave_blocked(old, call.mask);
     Ok(())
 }
 
@@ -568,12 +570,11 @@ pub fn return_from_handler(current: &mut Current) -> Result<(), Errno> {
     current.context.set_registers(&restored.registers);
     {
         let mut signals = task.signals.lock();
-        signals.mask = restored.mask;
         // What makes no sense leaves the stack as it is.
         if let Ok(alternate) = signals.alternate.replaced(&restored.alternate, restored.registers.rsp, 0) {
             signals.alternate = alternate;
         }
     }
-    task.look_for_signals();
+    task.set_signal_mask(restored.mask);
     Ok(())
 }
