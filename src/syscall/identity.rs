@@ -41,6 +41,8 @@ fn change<T>(current: &Current, change: impl FnOnce(&mut Credentials) -> Result<
     if acts_as(&new) != acts_as(&old) {
         // Its memory may hold what it could do before.
         current.task.process.is_private.store(true, Ordering::Relaxed);
+        // It was asked for by who had other rights (PR_SET_PDEATHSIG(2const)).
+        current.task.parent_death_signal.store(0, Ordering::Relaxed);
     }
     *current.task.credentials.lock() = Arc::new(new);
     Ok(result)

@@ -89,11 +89,13 @@ pub fn execute(current: &mut Current, mut program: Program) -> Result<(), Stop> 
         return Err(Errno::EINTR.into());
     }
     become_first(&task);
-    task.process.is_private.store(secure, Ordering::Relaxed);
     if secure {
+        task.process.is_private.store(true, Ordering::Relaxed);
         task.parent_death_signal.store(0, Ordering::Relaxed);
     }
     replace(current, &task, loaded, credentials, name)?;
+    // Not before nothing is left of what it was.
+    task.process.is_private.store(secure, Ordering::Release);
     Err(Stop::Elsewhere)
 }
 
