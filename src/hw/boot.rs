@@ -87,29 +87,39 @@ pub fn check_initramfs(info: &BootInfo) -> Result<(), InitramfsError> {
 }
 
 /// The initramfs. It is there once: what it takes becomes free memory when this is dropped.
-pub struct Initramfs(Module);
+pub struct Initramfs {
+    module: Module,
+    /// It lies in memory that the firmware calls usable.
+    is_usable: bool,
+}
 
 /// The initramfs, if it is [whole](check_initramfs), for the first who asks.
 pub fn take_initramfs(info: &BootInfo) -> Option<Initramfs> {
     check_initramfs(info).ok()?;
-    let is_first = !IS_INITRAMFS_TAKEN.swap(true, Ordering::AcqRel);
-    module(info).ok().filter(|_| is_first).map(Initramfs)
+    if IS_INITRAMFS_TAKEN.swap(true, Ordering::AcqRel) {
+        return None;
+    }
+    let is_usable = !info.loaded_outside_usable_memory;
+    Some(Initramfs { module: module(info).ok()?, is_usable })
 }
 
 impl Initramfs {
     /// The archive.
     pub fn bytes(&self) -> &[u8] {
-        self.0.bytes
+        self.module.bytes
     }
 }
 
 impl Drop for Initramfs {
     fn drop(&mut self) {
-        let Range { start, end } = self.0.range;
+        let Range { start, end } = self.module.range;
+        if !self.is_usable {
+            log::debug!("initramfs: the archive stays where it is, in memory that is not known to be usable");
+            return;
+        }
         match frames::reclaim(start..end) {
             Ok(()) => log::debug!("initramfs: {} KiB of the archive are free memory", (end - start) >> 10),
-            // As from the start; a loader may have put it where the firmware has no memory for the kernel.
-            Err(error) => log::debug!("initramfs: the archive's memory cannot be reclaimed: {error:?}"),
+            Err(error) => log::warn!("initramfs: the archive's memory cannot be reclaimed: {error:?}"),
         }
     }
 }
