@@ -6,6 +6,7 @@
 //!
 //! Who doubts the host has lost: it sees the generator's key in the machine's memory.
 
+use super::mutex::Mutex;
 use super::wait::sleep;
 use crate::drivers::virtio;
 use crate::hw::{clock, cpu, entropy};
@@ -15,6 +16,9 @@ use logic::random::{Generator, KEY_BYTES};
 use logic::sync::{IrqLock, Rank};
 
 static GENERATOR: IrqLock<Generator> = IrqLock::new(Rank::File, Generator::new());
+
+/// Somebody seeds it, which may wait for devices.
+static SEEDING: Mutex<()> = Mutex::new(());
 
 /// Measurements of time that count as one bit.
 const MEASUREMENTS_PER_BIT: u32 = 8;
@@ -26,7 +30,10 @@ const CHUNK: usize = 256;
 /// Fills `bytes` with random numbers.
 pub fn fill(bytes: &mut [u8]) {
     if !GENERATOR.lock().is_ready() {
-        seed();
+        let _alone = SEEDING.lock();
+        if !GENERATOR.lock().is_ready() {
+            seed();
+        }
     }
     for chunk in bytes.chunks_mut(CHUNK) {
         GENERATOR.lock().fill(chunk);
