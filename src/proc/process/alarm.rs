@@ -66,6 +66,7 @@ impl Task {
         let call = prepare(move || {
             if let Some(process) = process.upgrade() {
                 process.alarm.due.store(number, Ordering::Release);
+                // Others hold the tree's lock no longer than a signal to all processes takes.
                 with_tree(|tree| tree.living_threads(process.id).for_each(|task| task.call_attention()));
             }
         });
