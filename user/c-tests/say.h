@@ -58,8 +58,15 @@ static inline void hangs(int signal) {
     _exit(99);
 }
 
-// Prints line by line, and ends what takes too long.
+// Prints line by line, and ends what takes too long. Whoever runs this may have signals ignored or blocked: nohup(1), shells without job
+// control.
 static inline void begin(void) {
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    for (int number = 1; number <= SIGSYS; number++) {
+        signal(number, SIG_DFL);
+    }
     setvbuf(stdout, NULL, _IOLBF, 0);
     signal(SIGALRM, hangs);
     alarm(60);
