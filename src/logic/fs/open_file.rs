@@ -102,8 +102,8 @@ pub struct OpenFile {
     position_turn: Turn,
     /// Where it may have locks, which go with it.
     locks: spin::Once<&'static FileLocks>,
-    /// That nobody runs what it may write to.
-    _writing: Option<Writing>,
+    /// That nobody runs what it may write to. Mappings share it, and may outlive this.
+    writing: Option<Arc<Writing>>,
 }
 
 impl OpenFile {
@@ -130,7 +130,7 @@ impl OpenFile {
             position: IrqLock::new(Rank::File, 0),
             position_turn: Turn::new(),
             locks: spin::Once::new(),
-            _writing: writing,
+            writing: writing.map(Arc::new),
         })
     }
 
@@ -350,7 +350,11 @@ impl OpenFile {
     /// [`Errno::ENODEV`] if it cannot be mapped; rights are the caller's to check, by [`OpenFile::access`].
     pub fn backing(&self) -> Result<Arc<dyn Backing>, Errno> {
         match self.place.inode().page_cache() {
-            Some(cache) => Ok(Arc::new(FileMapping { cache: Mapping::new(cache), place: self.place.clone() })),
+            Some(cache) => Ok(Arc::new(FileMapping {
+                cache: Mapping::new(cache),
+                place: self.place.clone(),
+                _writing: self.writing.clone(),
+            })),
             None => self.file.backing(),
         }
     }
@@ -470,6 +474,8 @@ impl Drop for PositionClaim<'_> {
 struct FileMapping {
     cache: Mapping,
     place: Place,
+    /// As the description has it: even a private mapping of what was open for writing keeps others from running it, as on Linux.
+    _writing: Option<Arc<Writing>>,
 }
 
 impl Backing for FileMapping {

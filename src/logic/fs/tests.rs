@@ -8,6 +8,7 @@ use super::locks::{FileLocks, LockKind, LockRange};
 use super::mount::{Mount, MountFlags};
 use super::open::{Opening, SpecialFiles};
 use super::open_file::{OpenFile, Seek, StatusFlags};
+use super::page_cache::Running;
 use super::place::Place;
 use super::tmpfs::Limits;
 use super::walk::{Caller, Wanted};
@@ -464,6 +465,22 @@ fn descriptions_do_only_what_they_were_opened_for() {
     backing.page(0).unwrap().write(0, b"M");
     assert_eq!(tree.read("/d/f").unwrap(), b"M\0\0t\0");
     assert_eq!(directory.backing().err(), Some(Errno::ENODEV));
+}
+
+#[test]
+fn a_mapping_of_what_was_open_for_writing_keeps_it_from_being_run() {
+    let tree = tree();
+    let writing = tree.open("/d/f", O_RDWR).unwrap();
+    let cache = writing.place().inode().page_cache().unwrap();
+    let run = || Running::begin(cache.clone());
+    let backing = writing.backing().unwrap();
+    let again = backing.clone();
+    drop((writing, backing));
+    assert_eq!(run().err(), Some(Errno::ETXTBSY));
+    drop(again);
+    let reading = tree.open("/d/f", O_RDONLY).unwrap().backing().unwrap();
+    assert!(run().is_ok());
+    drop(reading);
 }
 
 #[test]

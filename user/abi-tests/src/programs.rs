@@ -1,7 +1,7 @@
 //! Programs that take a process over: arguments, environment, scripts, what survives exec and what does not. This binary is those programs,
 //! too: its first argument says which.
 
-use crate::calls::{close, create, exited, in_child, own_number, pipe, read_all};
+use crate::calls::{close, create, exited, in_child, open, own_number, pipe, read_all};
 use crate::{fails, holds, is, ok, raw, sys, tests};
 use libc::*;
 use std::ffi::{CStr, CString};
@@ -295,9 +295,34 @@ fn a_running_program_is_not_written() {
     fails!(ETXTBSY, SYS_truncate, c"program", 0);
     close(output);
     is!(crate::calls::status_of(child), 0);
+    let run = || {
+        in_child(|| {
+            run_program(c"exit", &[c"7"]);
+            98
+        })
+    };
     // Nobody runs it any more; and what is open for writing is not run.
-    ok!(SYS_open, c"program", O_WRONLY);
+    let writer = open("program", O_RDWR);
     fails!(ETXTBSY, SYS_execve, c"program", 0, 0);
+    // A mapping is as good as a descriptor for that, a private one, too, and one of a child as well.
+    let place = ok!(SYS_mmap, 0, 8192, PROT_READ, MAP_PRIVATE, writer, 0);
+    close(writer);
+    fails!(ETXTBSY, SYS_execve, c"program", 0, 0);
+    let (input, output) = pipe(0);
+    let child = raw::fork(|| {
+        close(output);
+        crate::calls::read(input, 1).len() as i32
+    });
+    ok!(SYS_munmap, place, 4096);
+    ok!(SYS_munmap, place + 4096, 4096);
+    fails!(ETXTBSY, SYS_execve, c"program", 0, 0);
+    close(output);
+    is!(crate::calls::status_of(child), 0);
+    is!(run(), exited(7));
+    // A mapping of what is open for reading forbids nothing.
+    let reader = open("program", O_RDONLY);
+    ok!(SYS_mmap, 0, 4096, PROT_READ, MAP_PRIVATE, reader, 0);
+    is!(run(), exited(7));
 }
 
 fn descriptors_survive_unless_marked() {
