@@ -3,7 +3,7 @@
 //! A program's memory is copied from and to by [`read`] and [`write`] alone. They go straight at it; only where that faults is the
 //! space asked to bring the page.
 //!
-//! All spaces are known by number, so that pages of a file that is cut off can be taken away from whoever shows them.
+//! All spaces are known by number, so that pages that a file gives up can be taken away from whoever shows them.
 
 use super::mutex::{Mutex, MutexGuard};
 use crate::hw::context;
@@ -11,10 +11,12 @@ use crate::hw::space::{FRAMES, MachineTables, Root, kernel_tables};
 use crate::hw::user_memory::{self, Unmapped};
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
+use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 use logic::errno::Errno;
 use logic::fs::attributes::Identity;
 use logic::mem::OutOfFrames;
+use logic::mem::backing::Gone;
 use logic::mem::page::Page;
 use logic::mem::space::layout::Layout;
 use logic::mem::space::{Access, AddressSpace, FaultOutcome, Flush, Limits, Processors, Stale, Usage};
@@ -108,15 +110,15 @@ impl Space {
     }
 }
 
-/// Takes the pages of a file from `first` on away from all spaces. The file ends before them already, so that none comes back. No
-/// lock may be held.
-pub fn forget_file(file: Identity, first: u64) {
+/// Takes the pages `indexes` of a file away from all spaces. The file has given them up already, so that none comes back. No lock may
+/// be held.
+pub fn forget_file(file: Identity, indexes: Range<u64>, why: Gone) {
     let mut next = 0;
     loop {
         // A child that was made before its parent is reached is there by then, and comes later.
         let found = SPACES.lock().range(next..).find_map(|(_, space)| space.upgrade());
         let Some(space) = found else { break };
-        space.edit(|content, flush| content.forget_pages((file.device, file.inode), first, flush));
+        space.edit(|content, flush| content.forget_pages((file.device, file.inode), &indexes, why, flush));
         next = space.number + 1;
     }
 }

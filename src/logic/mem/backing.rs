@@ -12,6 +12,15 @@ pub enum NoPage {
     OutOfFrames,
 }
 
+/// Why a file has pages no more that mappings may show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// The file ends before them: copies in private mappings go as well (truncate(2)).
+    CutOff,
+    /// They are a hole: copies in private mappings stay (fallocate(2)).
+    Hole,
+}
+
 /// How /proc/PID/maps names what is mapped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackingName {
@@ -35,7 +44,7 @@ pub trait Backing: Send + Sync {
     /// A shared mapping lets the program write to the page at `index` from now on.
     fn will_be_written(&self, index: u64);
 
-    /// Device and inode's number of the file, if it is one that can be cut off: truncate(2).
+    /// Device and inode's number of the file, if it is one that can lose pages: see [`Gone`].
     fn file(&self) -> Option<(u64, u64)> {
         None
     }

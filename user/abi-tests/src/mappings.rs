@@ -1,6 +1,6 @@
 //! Memory that is mapped, moved, protected and given back.
 
-use crate::calls::{create, exited, in_child, memory, open, read, status_of, write};
+use crate::calls::{close, create, exited, in_child, memory, open, pipe, read, status, status_of, write};
 use crate::raw::{bytes_at, call_code, read_byte, write_byte};
 use crate::{fails, holds, is, ok, raw, sys, tests};
 use libc::*;
@@ -24,6 +24,7 @@ tests![
     code_is_run_where_it_may,
     locked_and_advised,
     a_mapping_outlives_its_file,
+    holes_in_mapped_files_give_memory_back,
     the_limit_of_address_space_holds,
     synchronising_mappings,
     a_large_sparse_mapping_costs_little,
@@ -374,11 +375,55 @@ fn a_mapping_outlives_its_file() {
     let file = create("file");
     write(file, b"text");
     let place = map(0, PAGE, RW, MAP_SHARED, file);
-    crate::calls::close(file);
+    close(file);
     ok!(SYS_unlink, c"file");
     is!(bytes_at(place, 4), b"text");
     write_byte(place, b'T');
     is!(bytes_at(place, 4), b"Text");
+}
+
+fn holes_in_mapped_files_give_memory_back() {
+    let file = ok!(SYS_memfd_create, c"holes", 0) as i32;
+    ok!(SYS_ftruncate, file, 4 * PAGE);
+    let shared = map(0, 4 * PAGE, RW, MAP_SHARED, file);
+    let ends = |place: usize| -> Vec<u8> {
+        (0..8).map(|end| read_byte(place + end / 2 * PAGE + end % 2 * (PAGE - 1))).collect()
+    };
+    for end in 0..8 {
+        write_byte(shared + end / 2 * PAGE + end % 2 * (PAGE - 1), end as u8 + 1);
+    }
+    let private = map(0, 4 * PAGE, RW, MAP_PRIVATE, file);
+    is!(ends(private), [1, 2, 3, 4, 5, 6, 7, 8]);
+    write_byte(private + PAGE, 50);
+    is!(status(file).st_blocks * 512, 4 * PAGE as i64);
+    // A child that shows the pages sees them go, and keeps copies, too.
+    let (input, output) = pipe(0);
+    let (ready_input, ready_output) = pipe(0);
+    let child = raw::fork(|| {
+        close(output);
+        is!(ends(shared), [1, 2, 3, 4, 5, 6, 7, 8]);
+        sys!(SYS_write, ready_output, c"r", 1);
+        read(input, 1);
+        is!(ends(shared), [1, 0, 0, 0, 0, 0, 0, 8]);
+        is!(ends(private), [1, 0, 50, 4, 0, 0, 0, 8]);
+        0
+    });
+    is!(read(ready_input, 1), b"r");
+    ok!(SYS_fallocate, file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, PAGE - 1, 2 * PAGE + 2);
+    is!(status(file).st_blocks * 512, 2 * PAGE as i64);
+    is!(ends(shared), [1, 0, 0, 0, 0, 0, 0, 8]);
+    is!(ends(private), [1, 0, 50, 4, 0, 0, 0, 8]);
+    close(output);
+    is!(status_of(child), 0);
+    // What is written to a hole is the file's again.
+    write_byte(shared + 2 * PAGE, 9);
+    is!(read_byte(private + 2 * PAGE), 9);
+    ok!(SYS_lseek, file, 2 * PAGE, SEEK_SET);
+    is!(read(file, 1), [9]);
+    // Truncation takes copies, too.
+    ok!(SYS_ftruncate, file, PAGE);
+    ok!(SYS_ftruncate, file, 4 * PAGE);
+    is!(ends(private), [1, 0, 0, 0, 0, 0, 0, 0]);
 }
 
 fn the_limit_of_address_space_holds() {

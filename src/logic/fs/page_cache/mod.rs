@@ -10,7 +10,7 @@
 use super::attributes::Identity;
 use crate::errno::Errno;
 use crate::mem::OutOfFrames;
-use crate::mem::backing::NoPage;
+use crate::mem::backing::{Gone, NoPage};
 use crate::mem::page::{Frames, PAGE_BYTES, Page};
 use crate::sync::{IrqLock, Rank};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -34,12 +34,12 @@ const PAGE: u64 = PAGE_BYTES as u64;
 /// The largest size of a file, because positions are signed (lseek(2)).
 pub const MAX_BYTES: u64 = i64::MAX as u64;
 
-/// Takes the pages of a file from `first` on away from all address spaces that show them.
-pub type Unmap = fn(file: Identity, first: u64);
+/// Takes the pages `indexes` of a file away from all address spaces that show them.
+pub type Unmap = fn(file: Identity, indexes: Range<u64>, why: Gone);
 
 static UNMAP: Once<Unmap> = Once::new();
 
-/// Says who takes mapped pages away when a file is cut off before them. He is asked with no lock held, after the cut, and only
+/// Says who takes mapped pages away that a file gives up. He is asked with no lock held, when the cache has them no more, and only
 /// where there are mappings. The first counts.
 pub fn set_unmap(unmap: Unmap) {
     UNMAP.call_once(|| unmap);
@@ -286,11 +286,8 @@ impl PageCache {
         }
         drop(content);
         // Who asks for a page from now on is told that the file ends before it: none comes back.
-        if is_cut
-            && self.is_mapped()
-            && let Some(unmap) = UNMAP.get()
-        {
-            unmap(self.identity, first_gone);
+        if is_cut {
+            self.unmap(first_gone..u64::MAX, Gone::CutOff);
         }
         self.give_back(gone.len());
         drop(gone);
@@ -343,39 +340,57 @@ impl PageCache {
         self.mappings.load(Ordering::Acquire) > 0
     }
 
-    /// Makes the bytes of `range` zeros, and whole pages holes, but for those that a mapping may show.
+    /// Takes pages that the cache has given up away from mappings. Whoever got one of them from here had a mapping before.
+    fn unmap(&self, indexes: Range<u64>, why: Gone) {
+        if self.is_mapped()
+            && let Some(unmap) = UNMAP.get()
+        {
+            unmap(self.identity, indexes, why);
+        }
+    }
+
+    /// Makes the bytes of `range` zeros, and whole pages holes where there is no store.
     fn clear(&self, range: Range<u64>) -> Result<(), Errno> {
         let range = range.start..range.end.min(self.size().next_multiple_of(PAGE));
-        let mut position = range.start;
+        let whole = range.start.div_ceil(PAGE)..range.end / PAGE;
+        if self.store.is_some() || whole.is_empty() {
+            return self.clear_bytes(range);
+        }
+        self.clear_bytes(range.start..whole.start * PAGE)?;
+        self.make_hole(whole.clone());
+        self.clear_bytes(whole.end * PAGE..range.end)
+    }
+
+    /// Gives the pages `indexes` up. Whoever asks for one meanwhile gets a fresh one.
+    fn make_hole(&self, indexes: Range<u64>) {
         // Pages at a time that the lock is held for.
         const BATCH: usize = 32;
+        let (mut next, mut count) = (indexes.start, 0);
+        loop {
+            let mut content = self.content.lock();
+            let found: arrayvec::ArrayVec<u64, BATCH> =
+                content.pages.range(next..indexes.end).map(|(index, _)| *index).take(BATCH).collect();
+            let gone: arrayvec::ArrayVec<Page, BATCH> =
+                found.iter().filter_map(|index| content.pages.remove(index)).collect();
+            drop(content);
+            // Frames that mappings show stay theirs until they are taken away from them.
+            count += gone.len();
+            match found.last() {
+                Some(last) if found.is_full() => next = last + 1,
+                _ => break,
+            }
+        }
+        // Even if there was none: another call may have taken them out, and not have come here yet.
+        self.unmap(indexes, Gone::Hole);
+        self.give_back(count);
+    }
+
+    /// Makes the bytes of `range` zeros.
+    fn clear_bytes(&self, range: Range<u64>) -> Result<(), Errno> {
+        let mut position = range.start;
         while position < range.end {
             let index = position / PAGE;
-            let page_end = (index + 1) * PAGE;
-            if position.is_multiple_of(PAGE) && page_end <= range.end && self.store.is_none() {
-                let whole = index..range.end / PAGE;
-                let mut content = self.content.lock();
-                if self.is_mapped() {
-                    let next = content.pages.range(whole.clone()).next();
-                    if let Some((_, page)) = next {
-                        write_zeros(page, 0..PAGE_BYTES);
-                    }
-                    position = next.map_or(whole.end, |(index, _)| index + 1) * PAGE;
-                    continue;
-                }
-                let found: arrayvec::ArrayVec<u64, BATCH> =
-                    content.pages.range(whole.clone()).map(|(index, _)| *index).take(BATCH).collect();
-                let gone: arrayvec::ArrayVec<Page, BATCH> =
-                    found.iter().filter_map(|index| content.pages.remove(index)).collect();
-                drop(content);
-                self.give_back(gone.len());
-                position = match found.last() {
-                    Some(last) if found.is_full() => (last + 1) * PAGE,
-                    _ => whole.end * PAGE,
-                };
-                continue;
-            }
-            let end = page_end.min(range.end);
+            let end = ((index + 1) * PAGE).min(range.end);
             let _kept = self.fetch(index)?;
             let mut content = self.content.lock();
             if let Some(page) = content.pages.get(&index) {

@@ -250,30 +250,48 @@ proptest! {
 }
 
 #[test]
-fn mapped_pages_are_taken_away_when_a_file_is_cut_off() {
-    static TAKEN: Mutex<Vec<(Identity, u64)>> = Mutex::new(Vec::new());
+fn mapped_pages_are_taken_away_when_a_file_gives_them_up() {
+    type Taken = (Range<u64>, Gone, u64);
+    static TAKEN: Mutex<Vec<Taken>> = Mutex::new(Vec::new());
+    static CACHE: Mutex<Option<Arc<PageCache>>> = Mutex::new(None);
     const FILE: Identity = Identity { device: 77, inode: 78 };
-    set_unmap(|file, first| TAKEN.lock().unwrap().push((file, first)));
-    let taken =
-        || TAKEN.lock().unwrap().iter().filter(|(file, _)| *file == FILE).map(|(_, first)| *first).collect::<Vec<_>>();
-    let cache = Arc::new(PageCache::new(FILE, FakeFrames::new(8), None));
+    set_unmap(|file, indexes, why| {
+        if file == FILE {
+            let resident = CACHE.lock().unwrap().as_ref().unwrap().resident_pages();
+            TAKEN.lock().unwrap().push((indexes, why, resident));
+        }
+    });
+    let taken = || core::mem::take(&mut *TAKEN.lock().unwrap());
+    let budget = Budget::new(8);
+    let frames = FakeFrames::new(8);
+    let cache = Arc::new(PageCache::new(FILE, frames, Some(budget.clone())));
+    *CACHE.lock().unwrap() = Some(cache.clone());
     cache.write(0, &[1; 3 * PAGE_BYTES]).unwrap();
     cache.set_size(3 * PAGE - 1).unwrap();
-    assert_eq!(taken(), [0; 0], "nobody maps it");
+    assert_eq!(taken(), [], "nobody maps it");
     let mapping = Mapping::new(cache.clone());
     cache.set_size(PAGE + 1).unwrap();
     cache.set_size(4 * PAGE).unwrap();
-    assert_eq!(taken(), [2], "it grew afterwards");
+    assert_eq!(taken(), [(2..u64::MAX, Gone::CutOff, 2)], "it grew afterwards");
+    cache.write(0, &[1; 4 * PAGE_BYTES]).unwrap();
     let page = mapping.page(1).unwrap();
-    // What is mapped stays part of the file when it is cleared.
-    cache.allocate(0..4 * PAGE, Allocation::PunchHole).unwrap();
-    let mut byte = [5];
-    page.read(0, &mut byte);
-    assert_eq!((byte, cache.resident_pages()), ([0], 2));
-    drop(mapping);
+    cache.allocate(PAGE - 1..3 * PAGE + 1, Allocation::PunchHole).unwrap();
+    assert_eq!(taken(), [(1..3, Gone::Hole, 2)], "they are out of the cache before");
+    // Whoever has one keeps it; the file has another.
+    let byte = |page: &Page, offset| {
+        let mut byte = [5];
+        page.read(offset, &mut byte);
+        byte[0]
+    };
+    assert_eq!((byte(&page, 0), budget.used(), frames.in_use()), (1, 2, 3));
+    assert_eq!(byte(&mapping.page(1).unwrap(), 0), 0);
+    let ends = [(0, 0), (0, PAGE_BYTES - 2), (0, PAGE_BYTES - 1), (3, 0), (3, 1)];
+    assert_eq!(ends.map(|(index, at)| byte(&mapping.page(index).unwrap(), at)), [1, 1, 0, 0, 1]);
+    assert_eq!((cache.resident_pages(), budget.used()), (3, 3));
+    drop((page, mapping));
     cache.allocate(0..4 * PAGE, Allocation::PunchHole).unwrap();
     cache.set_size(0).unwrap();
-    assert_eq!((taken(), cache.resident_pages()), (vec![2], 0));
+    assert_eq!((taken(), cache.resident_pages(), frames.in_use()), (vec![], 0, 0));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::layout::{END, LOWEST};
 use super::shared_memory::SharedMemory;
 use super::{AddressSpace, Flush, Limits, MOST_AREAS, pages_in, round_down, round_up};
 use crate::errno::Errno;
-use crate::mem::backing::Backing;
+use crate::mem::backing::{Backing, Gone};
 use crate::mem::page_table::TableMemory;
 use alloc::sync::Arc;
 use core::ops::Range;
@@ -139,13 +139,18 @@ impl<M: TableMemory> AddressSpace<M> {
         }
     }
 
-    /// Takes the pages of a file (device and inode's number) from `index` on away, copies of them as well, because they are not part
-    /// of the file any more: whoever touches them gets SIGBUS (truncate(2)).
-    pub fn forget_pages(&mut self, file: (u64, u64), index: u64, flush: &mut Flush<'_, M>) {
+    /// Takes the pages `indexes` of a file (device and inode's number) away, which are not part of it any more. Whoever touches them
+    /// next asks the file again: it has fresh ones, or they lie beyond its end (SIGBUS).
+    pub fn forget_pages(&mut self, file: (u64, u64), indexes: &Range<u64>, why: Gone, flush: &mut Flush<'_, M>) {
         for area in self.areas.iter() {
             let Some(view) = area.view.as_ref().filter(|view| view.backing.file() == Some(file)) else { continue };
-            let kept = index.saturating_sub(view.index).saturating_mul(PAGE).min(area.bytes());
-            self.pages.release(area, area.start + kept..area.end, flush);
+            let address_of =
+                |index: u64| area.start + index.saturating_sub(view.index).saturating_mul(PAGE).min(area.bytes());
+            let range = address_of(indexes.start)..address_of(indexes.end);
+            match why {
+                Gone::CutOff => self.pages.release(area, range, flush),
+                Gone::Hole => self.pages.release_shown(area, range, flush),
+            }
         }
     }
 

@@ -179,10 +179,28 @@ impl<M: TableMemory> Pages<M> {
 
     /// Takes pages of a range of an area away.
     pub fn release(&mut self, area: &Area, range: Range<u64>, flush: &mut Flush<'_, M>) {
+        self.release_if(area, range, |_| true, flush);
+    }
+
+    /// Takes pages of a range of an area away that are not the program's own.
+    pub fn release_shown(&mut self, area: &Area, range: Range<u64>, flush: &mut Flush<'_, M>) {
+        self.release_if(area, range, |page| !page.is_own, flush);
+    }
+
+    fn release_if(
+        &mut self,
+        area: &Area,
+        range: Range<u64>,
+        goes: impl Fn(&ProgramPage) -> bool,
+        flush: &mut Flush<'_, M>,
+    ) {
         let mut gone = Resident::default();
         let zero = self.zero.frame();
         let mut editor = Editor { memory: &mut self.memory, flush, count: &mut self.table_count };
         let _: Result<(), Infallible> = self.tables.edit_pages(&mut editor, range, |editor, address, page| {
+            if !goes(&page) {
+                return Ok(Edit::Keep);
+            }
             count(&mut gone, zero, area.source(), &page, 1);
             editor.flush.release(address, page.frame);
             Ok(Edit::Clear)

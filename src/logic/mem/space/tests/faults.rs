@@ -246,15 +246,46 @@ fn a_truncated_file_takes_its_pages_away() {
     let mut program = machine.program();
     let start = program.map(backed(&file, 3 * PAGE, AreaFlags::SHARED)).unwrap();
     (0..3).for_each(|page| assert_eq!(program.read(start + page * PAGE), Ok(100 + page as u8)));
-    program.with_flush(|space, flush| space.forget_pages((1, 2), 0, flush));
+    program.with_flush(|space, flush| space.forget_pages((1, 2), &(0..u64::MAX), Gone::CutOff, flush));
     let mut resident = [0; 3];
     program.space.resident(start, &mut resident).unwrap();
     assert_eq!(resident, [1; 3], "another file");
     let name = file.name();
-    program.with_flush(|space, flush| space.forget_pages((name.device, name.inode), 1, flush));
+    let name = (name.device, name.inode);
+    program.with_flush(|space, flush| space.forget_pages(name, &(1..u64::MAX), Gone::CutOff, flush));
     let mut resident = [0; 3];
     program.space.resident(start, &mut resident).unwrap();
     assert_eq!(resident, [1, 0, 0]);
+    program.audit();
+}
+
+#[test]
+fn a_hole_takes_pages_of_the_file_away_and_leaves_copies() {
+    let machine = Machine::new();
+    let file = TestFile::new(&machine, 5);
+    let mut program = machine.program();
+    let shared = program.map(backed(&file, 5 * PAGE, AreaFlags::SHARED)).unwrap();
+    // Private, and of the file from its second page on.
+    let content = Content::Backed { backing: file.clone(), offset: PAGE, most: Protection::all() };
+    let private = program.map(MapRequest { content, ..anonymous(4 * PAGE) }).unwrap();
+    (0..5).for_each(|page| assert_eq!(program.read(shared + page * PAGE), Ok(100 + page as u8)));
+    (0..4).for_each(|page| assert_eq!(program.read(private + page * PAGE), Ok(101 + page as u8)));
+    program.write(private + PAGE, 7).unwrap();
+    let present = |program: &Program| {
+        let there = |address| u8::from(program.space.pages.get(address).is_some());
+        ([0, 1, 2, 3, 4].map(|page| there(shared + page * PAGE)), [0, 1, 2, 3].map(|page| there(private + page * PAGE)))
+    };
+    let name = (file.name().device, file.name().inode);
+    program.with_flush(|space, flush| space.forget_pages(name, &(0..1), Gone::Hole, flush));
+    assert_eq!(present(&program), ([0, 1, 1, 1, 1], [1, 1, 1, 1]));
+    let told = program.processor.told.load(Ordering::Relaxed);
+    program.with_flush(|space, flush| space.forget_pages(name, &(2..4), Gone::Hole, flush));
+    assert_eq!(present(&program), ([0, 1, 0, 0, 1], [1, 1, 0, 1]));
+    assert_eq!(program.processor.told.load(Ordering::Relaxed), told + 1);
+    program.audit();
+    assert_eq!((program.read(private + PAGE), program.read(private + 2 * PAGE)), (Ok(7), Ok(103)));
+    program.with_flush(|space, flush| space.forget_pages(name, &(2..4), Gone::CutOff, flush));
+    assert_eq!(present(&program), ([0, 1, 0, 0, 1], [1, 0, 0, 1]));
     program.audit();
 }
 

@@ -8,7 +8,7 @@ mod model;
 use super::area::AreaFlags;
 use super::layout::{LOWEST, Layout};
 use super::*;
-use crate::mem::backing::{Backing, BackingName, NoPage};
+use crate::mem::backing::{Backing, BackingName, Gone, NoPage};
 use crate::mem::page::fake::FakeFrames;
 use crate::mem::page_table::{PageSize, ProgramPage};
 use std::collections::{BTreeMap, BTreeSet};
