@@ -4,6 +4,7 @@ use super::arguments::{Fd, UserBuffer, UserPtr, zeroed};
 use super::blocking::{Waiting, deadline_in, left_ns};
 use super::sockets::{credentials, find, read_address, socket_of, write_address};
 use super::transfer::{buffers_at, tell_of_broken_pipe};
+use super::vectors::{gather, scatter, total};
 use crate::hw::clock;
 use crate::proc::process::{Answer, Current, Stop, Task};
 use alloc::sync::Arc;
@@ -64,37 +65,6 @@ impl Header {
         let length = u32::try_from(self.name_bytes).map_err(|_| Errno::EINVAL)?;
         Ok((self.name != 0 && length != 0).then_some((self.name, length)))
     }
-}
-
-/// How many bytes buffers have together.
-fn total(buffers: &[UserBuffer]) -> usize {
-    buffers.iter().map(|buffer| buffer.length).fold(0, usize::saturating_add)
-}
-
-/// The parts of `buffers` in which `length` bytes from `start` on lie, each with its place among these bytes.
-fn parts(buffers: &[UserBuffer], start: usize, length: usize) -> impl Iterator<Item = (usize, UserBuffer)> {
-    let (end, mut place) = (start.saturating_add(length), 0usize);
-    buffers.iter().filter_map(move |buffer| {
-        let (first, last) = (place, place.saturating_add(buffer.length));
-        place = last;
-        let (from, to) = (first.max(start), last.min(end));
-        (from < to).then(|| (from - start, buffer.part(from - first, to - from)))
-    })
-}
-
-fn gather(task: &Task, buffers: &[UserBuffer], start: usize, length: usize) -> Result<Vec<u8>, Errno> {
-    let mut bytes = zeroed(length)?;
-    for (place, part) in parts(buffers, start, length) {
-        task.read(part.address, bytes.get_mut(place..place + part.length).unwrap_or_default())?;
-    }
-    Ok(bytes)
-}
-
-fn scatter(task: &Task, buffers: &[UserBuffer], start: usize, bytes: &[u8]) -> Result<(), Errno> {
-    for (place, part) in parts(buffers, start, bytes.len()) {
-        part.write(task, bytes.get(place..).unwrap_or_default())?;
-    }
-    Ok(())
 }
 
 /// What is sent along, and to whom.
@@ -176,8 +146,8 @@ fn send(task: &Task, open: &OpenFile, buffers: &[UserBuffer], mut outgoing: Outg
             Ok(count) => done += count,
             Err(_) if done > 0 => return Ok(done as u64),
             Err(stop) => {
-                if stop == Stop::Failed(Errno::EPIPE) && is_stream && flags & net::MSG_NOSIGNAL == 0 {
-                    tell_of_broken_pipe(task);
+                if stop == Stop::Failed(Errno::EPIPE) && flags & net::MSG_NOSIGNAL == 0 {
+                    tell_of_broken_pipe(task, open);
                 }
                 return Err(stop);
             }
@@ -194,6 +164,28 @@ fn send(task: &Task, open: &OpenFile, buffers: &[UserBuffer], mut outgoing: Outg
 /// As [`Socket::send`].
 pub fn write(task: &Task, socket: &Socket, bytes: &[u8]) -> Result<usize, Errno> {
     socket.send(bytes, None, sender(task), &mut Rights::new())
+}
+
+/// write(2) and writev(2) of one message, which is all that is in `buffers`.
+///
+/// # Errors
+/// As send(2).
+pub fn write_message(task: &Task, open: &OpenFile, buffers: &[UserBuffer]) -> Answer {
+    let outgoing = Outgoing::new(task, socket_of(open)?, None)?;
+    send(task, open, buffers, outgoing, 0)
+}
+
+/// read(2) and readv(2) of one message, of which the rest goes.
+///
+/// # Errors
+/// As recv(2).
+pub fn read_message(task: &Task, open: &OpenFile, socket: &Socket, buffers: &[UserBuffer]) -> Answer {
+    // Unlike recv(2), this neither takes an empty message nor waits for one.
+    if total(buffers) == 0 {
+        return Ok(0);
+    }
+    let (count, _) = receive_message(task, open, socket, buffers, 0)?;
+    Ok(count as u64)
 }
 
 /// As whom a task sends.

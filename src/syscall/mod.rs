@@ -26,6 +26,7 @@ mod terminal;
 mod threads;
 mod time;
 mod transfer;
+mod vectors;
 
 pub use record::{show, trace};
 

@@ -6,11 +6,10 @@ use super::arguments::{Fd, UserBuffer, UserPtr, zeroed};
 use super::blocking::{Waiting, claim, claim_both};
 use super::terminal::{check_read, check_write};
 use super::transfer::{
-    From, MOST, PIECE, buffers_at, copy_in, copy_out, read_stream, tell_of_broken_pipe, write_piece,
+    From, MOST, PIECE, buffers_at, copy_in, copy_out, end_of, read_stream, tell_of_broken_pipe, write_piece,
 };
 use crate::proc::process::{Answer, Current, Stop, Task};
 use alloc::sync::Arc;
-use core::any::Any;
 use core::ops::ControlFlow;
 use logic::errno::Errno;
 use logic::fs::attributes::FileKind;
@@ -135,12 +134,6 @@ fn copy(
     Ok((total, Ok(())))
 }
 
-/// The end of a pipe that an open file is.
-fn end_of(open: &OpenFile) -> Option<&End> {
-    let file: &dyn Any = &**open.file();
-    file.downcast_ref()
-}
-
 /// Tries something with an end of a pipe, as long as it answers `EAGAIN` if the call may wait.
 fn attempt<T>(task: &Task, end: &End, waits: bool, mut attempt: impl FnMut() -> Result<T, Errno>) -> Result<T, Stop> {
     match end.changes() {
@@ -149,10 +142,10 @@ fn attempt<T>(task: &Task, end: &End, waits: bool, mut attempt: impl FnMut() -> 
     }
 }
 
-/// What becomes of a call that moved `total` bytes and then stopped: only who moved nothing hears why.
-fn answer(task: &Task, total: usize, outcome: Result<(), Stop>) -> Answer {
+/// What becomes of a call that moved `total` bytes to `target` and then stopped: only who moved nothing hears why.
+fn answer(task: &Task, target: &OpenFile, total: usize, outcome: Result<(), Stop>) -> Answer {
     if outcome == Err(Stop::Failed(Errno::EPIPE)) {
-        tell_of_broken_pipe(task);
+        tell_of_broken_pipe(task, target);
     }
     match outcome {
         Err(stop) if total == 0 => Err(stop),
@@ -186,7 +179,7 @@ pub fn splice(
     match (input, output) {
         (Some(input), Some(output)) => {
             let waits = waits && !is_nonblocking(&source) && !is_nonblocking(&target);
-            between(task, input, output, count, waits, Keep::Not)
+            between(task, input, (&target, output), count, waits, Keep::Not)
         }
         (Some(input), None) => {
             if target.flags().contains(StatusFlags::APPEND) {
@@ -199,7 +192,7 @@ pub fn splice(
         (None, Some(output)) => {
             let start = start_of(task, &source, offset)?;
             check_read(task, &source)?;
-            to_pipe(task, &source, start, output, count, waits && !is_nonblocking(&target))
+            to_pipe(task, &source, start, (&target, output), count, waits && !is_nonblocking(&target))
         }
         (None, None) => Err(Errno::EINVAL.into()),
     }
@@ -237,7 +230,14 @@ enum Keep {
 }
 
 /// From one pipe to another: waits for the first bytes and for room, and then takes what there is.
-fn between(task: &Task, input: &End, output: &End, count: usize, waits: bool, keep: Keep) -> Answer {
+fn between(
+    task: &Task,
+    input: &End,
+    (target, output): (&OpenFile, &End),
+    count: usize,
+    waits: bool,
+    keep: Keep,
+) -> Answer {
     if Arc::<Pipe>::ptr_eq(input.pipe(), output.pipe()) {
         return Err(Errno::EINVAL.into());
     }
@@ -279,7 +279,7 @@ fn between(task: &Task, input: &End, output: &End, count: usize, waits: bool, ke
             break Ok(());
         }
     };
-    answer(task, total, outcome)
+    answer(task, target, total, outcome)
 }
 
 /// From a pipe to a file: waits for the first bytes, and for the file as write(2) does.
@@ -312,11 +312,18 @@ fn from_pipe(task: &Task, input: &End, target: &OpenFile, start: Start<'_>, coun
     if total > 0 {
         start.advance(task, total)?;
     }
-    answer(task, total, outcome)
+    answer(task, target, total, outcome)
 }
 
 /// From a file to a pipe: waits for room, and for the file as read(2) does; once.
-fn to_pipe(task: &Task, source: &OpenFile, start: Start<'_>, output: &End, count: usize, waits: bool) -> Answer {
+fn to_pipe(
+    task: &Task,
+    source: &OpenFile,
+    start: Start<'_>,
+    (target, output): (&OpenFile, &End),
+    count: usize,
+    waits: bool,
+) -> Answer {
     let mut total = 0;
     let mut piece = zeroed(PIECE.min(count))?;
     let mut step = |total: usize| -> Result<usize, Stop> {
@@ -343,7 +350,7 @@ fn to_pipe(task: &Task, source: &OpenFile, start: Start<'_>, output: &End, count
     if total > 0 {
         start.advance(task, total)?;
     }
-    answer(task, total, outcome)
+    answer(task, target, total, outcome)
 }
 
 /// tee(2).
@@ -357,7 +364,7 @@ pub fn tee(current: &mut Current, from: Fd, to: Fd, count: usize, flags: u32) ->
     check_open(&source, &target)?;
     let (Some(input), Some(output)) = (end_of(&source), end_of(&target)) else { return Err(Errno::EINVAL.into()) };
     let is_nonblocking = [&source, &target].iter().any(|open| open.flags().contains(StatusFlags::NONBLOCK));
-    between(task, input, output, count.min(MOST), waits && !is_nonblocking, Keep::All)
+    between(task, input, (&target, output), count.min(MOST), waits && !is_nonblocking, Keep::All)
 }
 
 /// vmsplice(2): to a pipe from the program's memory, or to there; by copying.
@@ -393,7 +400,7 @@ pub fn vmsplice(current: &mut Current, descriptor: Fd, buffers: UserPtr<u64>, co
             }
         }
     }
-    answer(task, total, outcome)
+    answer(task, &open, total, outcome)
 }
 
 /// From memory to a pipe.

@@ -6,17 +6,20 @@ use super::arguments::{Argument, Fd, Registers, UserBuffer, UserPtr, zeroed};
 use super::blocking::{Waiting, claim, claim_both, turn_to_write};
 use super::messages;
 use super::terminal::{self, check_read, check_write};
+use super::vectors::{gather_some, scatter_some, total};
 use crate::proc::process::with_tree;
 use crate::proc::process::{Answer, Current, Stop, Task, post};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::Any;
 use core::ops::Range;
 use linux_raw_sys::general;
 use logic::errno::Errno;
 use logic::fs::attributes::FileKind;
 use logic::fs::credentials::Access;
 use logic::fs::open_file::{OpenFile, PositionClaim, Seek, StatusFlags};
-use logic::ipc::unix::{Kind, Passed};
+use logic::ipc::pipe::{End, PIPE_BUF};
+use logic::ipc::unix::{Kind, Passed, Socket};
 use logic::process::Resource;
 use logic::signal::{Signal, SignalInfo};
 
@@ -54,6 +57,9 @@ pub fn pread(current: &mut Current, descriptor: Fd, buffer: UserBuffer, offset: 
 pub fn readv(current: &mut Current, descriptor: Fd, buffers: UserPtr<u64>, count: usize) -> Answer {
     let open = current.task.files().get(descriptor.0)?;
     let buffers = buffers_at(&current.task, buffers, count)?;
+    if total(&buffers) == 0 {
+        return nothing(&open, Access::READ);
+    }
     read_into(&current.task, &open, &buffers, From::Position)
 }
 
@@ -80,6 +86,9 @@ pub fn pwrite(current: &mut Current, descriptor: Fd, buffer: UserBuffer, offset:
 pub fn writev(current: &mut Current, descriptor: Fd, buffers: UserPtr<u64>, count: usize) -> Answer {
     let open = current.task.files().get(descriptor.0)?;
     let buffers = buffers_at(&current.task, buffers, count)?;
+    if total(&buffers) == 0 {
+        return nothing(&open, Access::WRITE);
+    }
     write_from(&current.task, &open, &buffers, From::Position)
 }
 
@@ -88,6 +97,11 @@ pub fn pwritev(current: &mut Current, descriptor: Fd, buffers: UserPtr<u64>, cou
     let open = current.task.files().get(descriptor.0)?;
     let buffers = buffers_at(&current.task, buffers, count)?;
     write_from(&current.task, &open, &buffers, at(offset)?)
+}
+
+/// Buffers without room: unlike read(2) and write(2), the file does not hear of it.
+fn nothing(open: &OpenFile, wanted: Access) -> Answer {
+    if open.is_path_only() || !open.access().contains(wanted) { Err(Errno::EBADF.into()) } else { Ok(0) }
 }
 
 fn at(offset: i64) -> Result<From, Errno> {
@@ -123,59 +137,50 @@ pub fn buffers_at(task: &Task, array: UserPtr<u64>, count: usize) -> Result<Vec<
     if i64::try_from(total).is_err() { Err(Errno::EINVAL) } else { Ok(buffers) }
 }
 
+/// Reads as if `buffers` were one: what has no position has packets, messages or lines, of which one read gets one.
 fn read_into(task: &Arc<Task>, open: &OpenFile, buffers: &[UserBuffer], from: From) -> Answer {
+    if let (From::Position, Some(socket)) = (from, message_socket(open)) {
+        return messages::read_message(task, open, socket, buffers);
+    }
     let mut claimed = match from {
         From::Position if open.has_position() => Some(claim(task, open)?),
         _ => None,
     };
     check_read(task, open)?;
-    let mut piece = Vec::new();
-    let mut total = 0usize;
-    let mut has_read = false;
-    for buffer in buffers {
-        let mut done = 0;
-        while done < buffer.length || !has_read {
-            let wanted = (buffer.length - done).min(PIECE).min(MOST - total);
-            if piece.len() < wanted {
-                piece = zeroed(wanted)?;
-            }
-            let bytes = piece.get_mut(..wanted).unwrap_or_default();
-            let got = match (&mut claimed, from) {
-                (Some(claim), _) => claim.read(bytes).map_err(Stop::from),
-                (None, From::Offset(offset)) => {
-                    open.read_at(offset.saturating_add(total as u64), bytes).map_err(Stop::from)
-                }
-                // Only the first piece is waited for.
-                (None, From::Position) => read_stream(task, open, total > 0, bytes),
-            };
-            has_read = true;
-            let count = match got {
-                Ok(count) => count,
-                Err(_) if total > 0 => return Ok(total as u64),
-                Err(stop) => return Err(stop),
-            };
-            let address = buffer.part(done, count).address;
-            let copied = match copy_out(task, address, bytes.get(..count).unwrap_or_default()) {
-                Ok(copied) => copied,
-                Err(error) if total == 0 => return Err(error.into()),
-                Err(_) => 0,
-            };
-            if copied < count {
-                if let Some(claim) = &mut claimed {
-                    // What the program did not get has not been read.
-                    let position = claim.value().saturating_sub((count - copied) as u64);
-                    claim.seek(Seek::Set(i64::try_from(position).unwrap_or(i64::MAX)))?;
-                }
-                return Ok((total + copied) as u64);
-            }
-            done += count;
-            total += count;
-            if count < wanted || total == MOST || wanted == 0 {
-                return Ok(total as u64);
-            }
+    let room = total(buffers).min(MOST);
+    let mut piece = zeroed(room.min(PIECE))?;
+    let mut done = 0usize;
+    loop {
+        let wanted = piece.len().min(room - done);
+        let bytes = piece.get_mut(..wanted).unwrap_or_default();
+        let got = match (&mut claimed, from) {
+            (Some(claim), _) => claim.read(bytes).map_err(Stop::from),
+            (None, From::Offset(offset)) => open.read_at(offset.saturating_add(done as u64), bytes).map_err(Stop::from),
+            // Only the first piece is waited for.
+            (None, From::Position) => read_stream(task, open, done > 0, bytes),
+        };
+        let count = match got {
+            Ok(count) => count,
+            Err(_) if done > 0 => return Ok(done as u64),
+            Err(stop) => return Err(stop),
+        };
+        let copied = match scatter_some(task, buffers, done, bytes.get(..count).unwrap_or_default()) {
+            Ok(copied) => copied,
+            Err(error) if done == 0 => return Err(error.into()),
+            Err(_) => 0,
+        };
+        done += copied;
+        if copied < count
+            && let Some(claim) = &mut claimed
+        {
+            // What the program did not get has not been read.
+            let position = claim.value().saturating_sub((count - copied) as u64);
+            claim.seek(Seek::Set(i64::try_from(position).unwrap_or(i64::MAX)))?;
+        }
+        if copied < wanted || done == room {
+            return Ok(done as u64);
         }
     }
-    Ok(total as u64)
 }
 
 /// Reads what has no position.
@@ -191,48 +196,71 @@ pub fn read_stream(task: &Task, open: &OpenFile, never_waits: bool, bytes: &mut 
     }
 }
 
+/// Writes as if `buffers` were one: as one message, or, if it is no more than a piece, at once.
 fn write_from(task: &Arc<Task>, open: &OpenFile, buffers: &[UserBuffer], from: From) -> Answer {
+    if matches!(from, From::Position) && message_socket(open).is_some() {
+        return messages::write_message(task, open, buffers);
+    }
     let mut claimed = match from {
         From::Position if open.has_position() => Some(claim(task, open)?),
         _ => None,
     };
     check_write(task, open)?;
     let _turn = turn_to_write(task, open)?;
-    let mut total = 0usize;
-    let mut has_written = false;
-    let mut piece = Vec::new();
-    for buffer in buffers {
-        let mut done = 0;
-        while done < buffer.length || !has_written {
-            let wanted = (buffer.length - done).min(PIECE).min(MOST - total);
-            if piece.len() < wanted {
-                piece = zeroed(wanted)?;
-            }
-            let bytes = piece.get_mut(..wanted).unwrap_or_default();
-            has_written = true;
-            let step = copy_in(task, buffer.part(done, wanted).address, bytes).map_err(Stop::from).and_then(|count| {
-                write_in_turn(task, open, &mut claimed, from, total, bytes.get(..count).unwrap_or_default())
-            });
-            let count = match step {
-                Ok(count) => count,
-                Err(_) if total > 0 => return Ok(total as u64),
-                Err(Stop::Failed(Errno::EPIPE)) => {
-                    // As send(2), which has no signal for messages.
-                    if open.socket().is_none_or(|socket| socket.kind() == Kind::Stream) {
-                        tell_of_broken_pipe(task);
-                    }
-                    return Err(Errno::EPIPE.into());
+    let room = total(buffers).min(MOST);
+    let mut piece = zeroed(room.min(PIECE))?;
+    let mut done = 0usize;
+    loop {
+        let wanted = piece.len().min(room - done);
+        let bytes = piece.get_mut(..wanted).unwrap_or_default();
+        let step = take_from(task, open, buffers, done, bytes).map_err(Stop::from).and_then(|count| {
+            write_in_turn(task, open, &mut claimed, from, done, bytes.get(..count).unwrap_or_default())
+        });
+        let count = match step {
+            Ok(count) => count,
+            Err(_) if done > 0 => return Ok(done as u64),
+            Err(stop) => {
+                if stop == Stop::Failed(Errno::EPIPE) {
+                    tell_of_broken_pipe(task, open);
                 }
-                Err(stop) => return Err(stop),
-            };
-            done += count;
-            total += count;
-            if total == MOST || wanted == 0 || (count < wanted && claimed.is_some()) {
-                return Ok(total as u64);
+                return Err(stop);
             }
+        };
+        done += count;
+        if done == room || (count < wanted && claimed.is_some()) {
+            return Ok(done as u64);
         }
     }
-    Ok(total as u64)
+}
+
+/// What is to be written, as much as the program has memory for. What of a page (or packet) for a pipe is not all there is not
+/// written at all, as in Linux.
+fn take_from(
+    task: &Task,
+    open: &OpenFile,
+    buffers: &[UserBuffer],
+    start: usize,
+    bytes: &mut [u8],
+) -> Result<usize, Errno> {
+    let count = gather_some(task, buffers, start, bytes)?;
+    if count == bytes.len() || end_of(open).is_none() {
+        return Ok(count);
+    }
+    match count - count % PIPE_BUF {
+        0 => Err(Errno::EFAULT),
+        whole => Ok(whole),
+    }
+}
+
+/// The socket that an open file is, if that passes on messages.
+fn message_socket(open: &OpenFile) -> Option<&Socket> {
+    open.socket().filter(|socket| socket.kind() != Kind::Stream)
+}
+
+/// The end of a pipe that an open file is.
+pub fn end_of(open: &OpenFile) -> Option<&End> {
+    let file: &dyn Any = &**open.file();
+    file.downcast_ref()
 }
 
 /// Copies to the program as much as it has memory for, from the beginning.
@@ -343,9 +371,11 @@ fn room_in_file(task: &Task, open: &OpenFile, position: u64, wanted: usize) -> R
     }
 }
 
-/// Nobody reads what was to be written: SIGPIPE.
-pub fn tell_of_broken_pipe(task: &Task) {
-    send_to_itself(task, Signal::SIGPIPE);
+/// Nobody reads what was to be written to `open`: SIGPIPE, which there is not for messages.
+pub fn tell_of_broken_pipe(task: &Task, open: &OpenFile) {
+    if message_socket(open).is_none() {
+        send_to_itself(task, Signal::SIGPIPE);
+    }
 }
 
 fn send_to_itself(task: &Task, signal: Signal) {
@@ -434,7 +464,7 @@ pub fn sendfile(current: &mut Current, to: Fd, from: Fd, offset: UserPtr<u64>, c
     offset.write_if_any(task, &start.saturating_add(total as u64))?;
     match outcome {
         Err(Stop::Failed(Errno::EPIPE)) if total == 0 => {
-            tell_of_broken_pipe(task);
+            tell_of_broken_pipe(task, &target);
             Err(Errno::EPIPE.into())
         }
         Err(stop) if total == 0 => Err(stop),

@@ -1,5 +1,7 @@
 // What goes through UNIX sockets (unix(7)): bytes, messages, open files, and who sends.
 #include "sockets.h"
+#include <sys/sendfile.h>
+#include <sys/uio.h>
 
 static char text[300000];
 
@@ -355,6 +357,77 @@ static void packets(void) {
     close(lonely);
 }
 
+// Several buffers are one message (writev(2)).
+static void vectors(int kind, const char *name) {
+    printf("-- vectors, %s\n", name);
+    int pair[2];
+    char first[4] = "", second[100] = "";
+    struct iovec out[] = {{"", 0}, {"head", 4}, {"body", 4}}, in[] = {{first, 4}, {second, 100}};
+    struct iovec none[] = {{"", 0}, {"", 0}}, faulty[] = {{"abc", 3}, {nowhere, 3}}, large[] = {{text, 70000}, {text, 30000}};
+    struct iovec larger[] = {{text, 150000}, {text, 150000}};
+    DO(socketpair(AF_UNIX, kind | SOCK_NONBLOCK, 0, pair));
+    SAY(writev(pair[0], out, 3));
+    SAY(writev(pair[0], out + 1, 1));
+    SAY(readv(pair[1], in, 2));
+    printf("%.4s, %.4s\n", first, second);
+    SAY(readv(pair[1], in, 2));
+    SAY(readv(pair[1], in, 2));
+    SAY(writev(pair[0], faulty, 2));
+    SAY(readv(pair[1], in, 2));
+    SAY(writev(pair[0], none, 2));
+    SAY(readv(pair[1], in, 2));
+    SAY(write(pair[0], "", 0));
+    SAY(readv(pair[1], none, 2));
+    SAY(readv(pair[1], in, 2));
+    SAY(write(pair[0], text, 100000));
+    SAY(read(pair[1], text, 200000));
+    SAY(writev(pair[0], large, 2));
+    SAY(readv(pair[1], larger, 2));
+    SAY(write(pair[0], text, 100000));
+    SAY(read(pair[1], text, 70000));
+    SAY(read(pair[1], text, 70000));
+    SAY(write(pair[0], text, 300000));
+    SAY(writev(pair[0], larger, 2));
+    SAY(read(pair[1], text, 1));
+    DO(write(pair[0], "abcdef", 6));
+    faulty[0].iov_base = first;
+    SAY(readv(pair[1], faulty, 2));
+    close(pair[1]);
+    close(pair[0]);
+}
+
+// Nobody is there who receives: only streams have a signal for that.
+static void nobody(int kind, const char *name) {
+    printf("-- nobody, %s\n", name);
+    for (int way = 0; way < 4; way++) {
+        pid_t child = fork();
+        if (child == 0) {
+            signal(SIGPIPE, SIG_DFL);
+            int pair[2], pipes[2], file = open("/proc/self/exe", O_RDONLY);
+            struct iovec out[] = {{"head", 4}, {"body", 4}};
+            DO(socketpair(AF_UNIX, kind, 0, pair));
+            DO(pipe(pipes));
+            DO(write(pipes[1], "x", 1));
+            DO(shutdown(pair[0], SHUT_WR));
+            switch (way) {
+            case 0:
+                SAY(write(pair[0], "x", 1));
+                break;
+            case 1:
+                SAY(writev(pair[0], out, 2));
+                break;
+            case 2:
+                SAY(sendfile(pair[0], file, NULL, 10));
+                break;
+            default:
+                SAY(splice(pipes[0], NULL, pair[0], NULL, 10, 0));
+            }
+            _exit(0);
+        }
+        say_end("sender", child);
+    }
+}
+
 int main(void) {
     begin();
     pairs();
@@ -362,5 +435,10 @@ int main(void) {
     credentials();
     datagrams();
     packets();
+    vectors(SOCK_SEQPACKET, "sequenced packets");
+    vectors(SOCK_DGRAM, "datagrams");
+    nobody(SOCK_SEQPACKET, "sequenced packets");
+    nobody(SOCK_DGRAM, "datagrams");
+    nobody(SOCK_STREAM, "a stream");
     return 0;
 }

@@ -1,6 +1,8 @@
 // What goes from file to file within the kernel, and pipes (sendfile(2), splice(2), tee(2), pipe(7)).
 #include "say.h"
+#include <sys/eventfd.h>
 #include <sys/sendfile.h>
+#include <sys/uio.h>
 
 static char text[200000];
 
@@ -314,6 +316,122 @@ static void splices(void) {
     say_end("reader", reader);
 }
 
+// Several buffers are as one.
+static void vectors(void) {
+    printf("-- vectors\n");
+    int pipes[2], waiting;
+    char first[4] = "", second[100] = "";
+    struct iovec out[] = {{"head", 4}, {"", 0}, {"body", 4}}, in[] = {{first, 4}, {second, 100}};
+    struct iovec empty_first[] = {{"", 0}, {"abc", 3}}, none[] = {{"", 0}, {"", 0}};
+    struct iovec faulty[] = {{"abc", 3}, {nowhere, 3}}, no_room[] = {{first, 0}, {second, 0}}, late[] = {{first, 0}, {second, 9}};
+    struct iovec large[] = {{text, 4000}, {text, 1000}}, halves[] = {{text, 70000}, {text + 70000, 70000}};
+    DO(pipe2(pipes, O_DIRECT | O_NONBLOCK));
+    SAY(writev(pipes[1], out, 3));
+    SAY(writev(pipes[1], out, 1));
+    SAY(readv(pipes[0], in, 2));
+    printf("%.4s, %.4s\n", first, second);
+    SAY(readv(pipes[0], in, 2));
+    SAY(readv(pipes[0], in, 2));
+    DO(write(pipes[1], "abcdEFG", 7));
+    DO(write(pipes[1], "next", 4));
+    SAY(readv(pipes[0], in, 2));
+    printf("%.4s, %.4s\n", first, second);
+    SAY(readv(pipes[0], in, 1));
+    SAY(writev(pipes[1], large, 2));
+    SAY(read(pipes[0], text, 10000));
+    SAY(read(pipes[0], text, 10000));
+    SAY(writev(pipes[1], empty_first, 2));
+    SAY(readv(pipes[0], no_room, 2));
+    SAY(readv(pipes[0], late, 2));
+    SAY(writev(pipes[1], none, 2));
+    SAY(writev(pipes[1], none, 0));
+    SAY(writev(pipes[1], faulty, 2));
+    SAY(read(pipes[0], text, 10000));
+    SAY(writev(pipes[0], none, 2));
+    SAY(readv(pipes[1], no_room, 2));
+    SAY(writev(999, none, 2));
+    close(pipes[0]);
+    close(pipes[1]);
+    // What is no longer than PIPE_BUF goes whole, or not at all.
+    struct iovec thirds[] = {{text, 1500}, {text, 1500}, {text, 1000}};
+    DO(pipe2(pipes, O_NONBLOCK));
+    DO(fcntl(pipes[0], F_SETPIPE_SZ, 8192));
+    DO(write(pipes[1], text, 5000));
+    SAY(writev(pipes[1], thirds, 3));
+    SAY(ioctl(pipes[0], FIONREAD, &waiting));
+    SAY(waiting);
+    SAY(writev(pipes[1], thirds, 2));
+    SAY(writev(pipes[1], faulty, 2));
+    SAY(read(pipes[0], text, 10000));
+    SAY(writev(pipes[1], empty_first, 2));
+    SAY(read(pipes[0], text, 10000));
+    SAY(fcntl(pipes[0], F_SETPIPE_SZ, 1 << 20));
+    for (int index = 0; index < 140000; index++) {
+        text[index] = index / 1000;
+    }
+    SAY(writev(pipes[1], halves, 2));
+    memset(text, 0, sizeof text);
+    SAY(readv(pipes[0], halves, 2));
+    int wrong = 0;
+    for (int index = 0; index < 140000; index++) {
+        wrong += text[index] != (char)(index / 1000);
+    }
+    SAY(wrong);
+    close(pipes[0]);
+    signal(SIGPIPE, SIG_IGN);
+    SAY(writev(pipes[1], out, 3));
+    SAY(writev(pipes[1], none, 2));
+    close(pipes[1]);
+    // A file.
+    int file = file_of("");
+    SAY(writev(file, empty_first, 2));
+    SAY(writev(file, out, 3));
+    SAY(writev(file, faulty, 2));
+    content("file", file);
+    SAY(pwritev(file, out, 3, 1));
+    content("file", file);
+    SAY(preadv(file, in, 2, 2));
+    printf("%.4s, %.8s\n", first, second);
+    DO(lseek(file, 1, SEEK_SET));
+    faulty[0].iov_base = first;
+    SAY(readv(file, faulty, 2));
+    SAY(readv(file, late, 2));
+    content("file", file);
+    close(file);
+    // Events are counted once.
+    uint64_t count = 3;
+    struct iovec numbers[] = {{&count, 8}, {second, 8}}, split[] = {{&count, 4}, {(char *)&count + 4, 4}};
+    int events = eventfd(0, EFD_NONBLOCK | EFD_SEMAPHORE);
+    SAY(write(events, &count, 8));
+    SAY(readv(events, numbers, 2));
+    SAY(readv(events, split, 2));
+    SAY(count);
+    close(events);
+}
+
+// A terminal's line is read once, into all buffers, and no more than one.
+static void lines(void) {
+    printf("-- lines\n");
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    DO(grantpt(master));
+    DO(unlockpt(master));
+    int slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+    char first[4] = "", second[100] = "";
+    struct iovec in[] = {{first, 4}, {second, 100}}, out[] = {{"ab", 2}, {"cd\n", 3}};
+    DO(write(master, "abc\n", 4));
+    DO(write(master, "defghi\n", 7));
+    SAY(readv(slave, in, 2));
+    SAY(readv(slave, in, 2));
+    printf("%.4s, %.2s\n", first, second);
+    // The echo.
+    SAY(read(master, text, 100));
+    SAY(writev(slave, out, 2));
+    SAY(read(master, text, 100));
+    printf("%.4s\n", text);
+    close(slave);
+    close(master);
+}
+
 int main(void) {
     begin();
     sendfiles();
@@ -321,5 +439,7 @@ int main(void) {
     pipe_sizes();
     packets();
     splices();
+    vectors();
+    lines();
     return 0;
 }
