@@ -79,7 +79,9 @@ impl Drop for Folder {
 /// What a program prints on this Linux.
 fn on_linux(program: &str) -> Vec<String> {
     let folder = Folder::new(program);
-    let output = Command::new(programs().join(program)).current_dir(&folder.0).output();
+    // Whoever runs this may have signals ignored: nohup(1), shells without job control.
+    let output =
+        Command::new("env").arg("--default-signal").arg(programs().join(program)).current_dir(&folder.0).output();
     let output = output.unwrap_or_else(|error| panic!("{program} does not run: {error}"));
     String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
 }
@@ -94,8 +96,12 @@ fn applets_on_linux() -> Option<Vec<String>> {
     let script = "mount --rbind /dev \"$1/dev\" && mount -t proc none \"$1/proc\" && mount -t tmpfs none \"$1/tmp\" \
         && mkdir \"$1/tmp/applets\" && echo begins && exec chroot \"$1\" /bin/busybox sh /tests/applets.sh /tmp/applets 2>&1";
     for rights in [&[][..], &["--map-root-user"]] {
-        let mut command = Command::new("unshare");
-        command.args(rights).args(["--mount", "--pid", "--fork", "sh", "-c", script, "sh"]).arg(&root);
+        let mut command = Command::new("env");
+        command
+            .args(["--default-signal", "unshare"])
+            .args(rights)
+            .args(["--mount", "--pid", "--fork", "sh", "-c", script, "sh"])
+            .arg(&root);
         let Ok(output) = command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").output() else { continue };
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         if let Some(text) = text.strip_prefix("begins\n") {
