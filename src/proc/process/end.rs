@@ -33,8 +33,8 @@ pub fn end_process(task: &Arc<Task>, status: Status) {
     process.ending.lock().get_or_insert(status);
     with_tree(|tree| {
         process.is_ending.store(true, Ordering::Release);
-        let tasks: Vec<Arc<Task>> = tree.threads(process.id).filter_map(|id| tree.thread(id).cloned()).collect();
-        tasks.iter().filter(|other| !Arc::ptr_eq(other, task)).for_each(|other| other.call_attention());
+        let others = tree.living_threads(process.id).filter(|other| !Arc::ptr_eq(other, task));
+        others.for_each(|other| other.call_attention());
     });
     process.resumed.wake_all();
 }
@@ -140,9 +140,7 @@ impl Task {
     /// Dismisses all other threads of the process, and waits until they are gone. False if the process ends meanwhile.
     pub(super) fn dismiss_others(self: &Arc<Self>) -> bool {
         with_tree(|tree| {
-            let ids = tree.threads(self.process.id);
-            let others: Vec<Arc<Task>> = ids.filter_map(|id| tree.thread(id).cloned()).collect();
-            for other in others.iter().filter(|other| !Arc::ptr_eq(other, self)) {
+            for other in tree.living_threads(self.process.id).filter(|other| !Arc::ptr_eq(other, self)) {
                 other.is_dismissed.store(true, Ordering::Release);
                 other.call_attention();
             }

@@ -248,8 +248,7 @@ fn stop(task: &Arc<Task>, signal: Signal) {
             return Gone::new();
         }
         process.is_stopped.store(true, Ordering::Release);
-        let others: Vec<Arc<Task>> = tree.threads(process.id).filter_map(|id| tree.thread(id).cloned()).collect();
-        others.iter().for_each(|other| other.call_attention());
+        tree.living_threads(process.id).for_each(|task| task.call_attention());
         let uid = task.credentials.lock().users.real;
         let mut events = Vec::new();
         tree.stop(process.id, signal, uid, &mut |event| events.push(event));
