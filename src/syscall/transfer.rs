@@ -137,15 +137,20 @@ pub fn buffers_at(task: &Task, array: UserPtr<u64>, count: usize) -> Result<Vec<
     if i64::try_from(total).is_err() { Err(Errno::EINVAL) } else { Ok(buffers) }
 }
 
+/// The position, if the transfer begins there and the file has one.
+fn claim_for<'a>(task: &Task, open: &'a OpenFile, from: From) -> Result<Option<PositionClaim<'a>>, Stop> {
+    match from {
+        From::Position if open.has_position() => claim(task, open).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// Reads as if `buffers` were one: what has no position has packets, messages or lines, of which one read gets one.
 fn read_into(task: &Arc<Task>, open: &OpenFile, buffers: &[UserBuffer], from: From) -> Answer {
     if let (From::Position, Some(socket)) = (from, message_socket(open)) {
         return messages::read_message(task, open, socket, buffers);
     }
-    let mut claimed = match from {
-        From::Position if open.has_position() => Some(claim(task, open)?),
-        _ => None,
-    };
+    let mut claimed = claim_for(task, open, from)?;
     check_read(task, open)?;
     let room = total(buffers).min(MOST);
     let mut piece = zeroed(room.min(PIECE))?;
@@ -201,10 +206,7 @@ fn write_from(task: &Arc<Task>, open: &OpenFile, buffers: &[UserBuffer], from: F
     if matches!(from, From::Position) && message_socket(open).is_some() {
         return messages::write_message(task, open, buffers);
     }
-    let mut claimed = match from {
-        From::Position if open.has_position() => Some(claim(task, open)?),
-        _ => None,
-    };
+    let mut claimed = claim_for(task, open, from)?;
     check_write(task, open)?;
     let _turn = turn_to_write(task, open)?;
     let room = total(buffers).min(MOST);
