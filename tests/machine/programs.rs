@@ -9,13 +9,14 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// Programs in C, and what `tests/programs/all.sh` runs besides.
-const C_PROGRAMS: [&str; 14] = [
+const C_PROGRAMS: [&str; 15] = [
     "children",
     "context",
     "events",
     "jobs",
     "jumps",
     "messages",
+    "pending",
     "procfs",
     "pty",
     "sockets",

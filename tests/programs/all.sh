@@ -7,7 +7,7 @@ mount -t tmpfs -o mode=1777 none /tmp
 mkdir -p /dev/pts /tmp/run /tmp/applets
 mount -t devpts -o mode=620,ptmxmode=666 none /dev/pts
 cd /tmp/run || exit 1
-for program in abi-tests children context events jobs jumps messages procfs pty sockets stack threads transfers waiting writers; do
+for program in abi-tests children context events jobs jumps messages pending procfs pty sockets stack threads transfers waiting writers; do
     for run in "$program" "musl-$program"; do
         [ -x "/tests/$run" ] || continue
         echo "begin $run"

@@ -83,6 +83,11 @@ impl Pending {
         Taken { info: queued.unwrap_or(SignalInfo::user(signal, 0, 0)), counted: queued.is_some() }
     }
 
+    /// Forgets all that is pending; answers how many counted for `RLIMIT_SIGPENDING`.
+    pub fn discard_all(&mut self) -> usize {
+        core::mem::take(self).queue.len()
+    }
+
     /// Forgets all that is pending of some signals; answers how many counted for `RLIMIT_SIGPENDING`.
     pub fn discard(&mut self, signals: SignalSet) -> usize {
         if self.set.intersection(signals).is_empty() {

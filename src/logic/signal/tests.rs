@@ -377,6 +377,9 @@ proptest! {
             let set = model.iter().fold(SignalSet::EMPTY, |set, (signal, _)| set.with(*signal));
             prop_assert_eq!(pending.set(), set);
         }
+        let counted = model.iter().filter(|(_, sender)| sender.is_some()).count();
+        prop_assert_eq!(pending.discard_all(), counted);
+        prop_assert_eq!(pending.set(), SignalSet::EMPTY);
     }
 
     #[test]

@@ -72,6 +72,7 @@ pub fn end_task(current: Current, status: Status) {
     let mut terminal = None;
     let gone = with_tree(|tree| {
         let (ended, is_last) = tree.exit_thread(task.id()).unwrap_or((None, false));
+        signals::forget_pending(&task, is_last);
         if is_last && tree.session(process.id) == Some(process.id) {
             terminal = tree.terminal(process.id);
         }

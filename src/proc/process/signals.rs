@@ -164,6 +164,9 @@ fn deliver(
     let process = tree.thread(target).ok_or(Errno::ESRCH)?.process.clone();
     // Not the first, which is still there when it has ended before others.
     let tasks: Vec<Arc<Task>> = tree.living_threads(target).cloned().collect();
+    if only.is_some_and(|only| !tasks.iter().any(|task| Arc::ptr_eq(task, only))) {
+        return Ok(());
+    }
     let signal = info.signal;
     // Stopping and going on cancel each other, even where they are ignored.
     let cancelled = signal.cancels();
@@ -214,6 +217,16 @@ fn add(process: &Process, tasks: &[Arc<Task>], only: Option<&Arc<Task>>, info: S
         QUEUED.fetch_add(1, Ordering::Relaxed);
     }
     Ok(true)
+}
+
+/// Forgets what is pending for a thread that ends, and for its process with the last: it counts for the limit no more. Once the tree
+/// knows that they have ended, nothing is added.
+pub(super) fn forget_pending(task: &Task, is_last: bool) {
+    let mut count = task.signals.lock().pending.discard_all();
+    if is_last {
+        count += task.process.pending.lock().discard_all();
+    }
+    QUEUED.fetch_sub(count, Ordering::Relaxed);
 }
 
 /// Forgets what is pending of `signals`.
