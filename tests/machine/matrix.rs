@@ -193,8 +193,10 @@ impl Row {
         if self.firmware == Ovmf { setup.uefi() } else { setup }
     }
 
-    /// Starts the machine. On a busy host, QEMU's UHCI loses packets that its disk has answered already, the BIOS then gives up
-    /// reading, and GRUB's first stage with it; so a machine with that controller that never gets to our code has more tries.
+    /// Starts the machine. Where its disk has not answered by the next frame, as on a busy host, QEMU's UHCI takes the first of the
+    /// BIOS's ring of transfers twice, and what the disk sends for the second is lost. That read fails after five seconds. GRUB reads
+    /// again, as `grub.cfg` has it; its first stage gives up, so a machine with that controller that never gets to our code has more
+    /// tries.
     fn boot(&self) -> Machine {
         let tries_before_last = if self.medium == Stick(Usb::Uhci) { 2 } else { 0 };
         for _ in 0..tries_before_last {

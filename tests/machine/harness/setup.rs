@@ -52,7 +52,8 @@ pub enum Usb {
 /// How long a sector stays unreadable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadError {
-    Once,
+    /// For as many reads.
+    Times(usize),
     Always,
 }
 
@@ -357,11 +358,11 @@ impl Setup {
         let Some((sector, error)) = self.bad_sector else {
             return format!("file={image}");
         };
-        let once = if error == ReadError::Once { "on" } else { "off" };
-        let rule = format!("event = \"read_aio\"\nerrno = \"5\"\nsector = \"{sector}\"\nonce = \"{once}\"\n");
+        let (once, times) = if let ReadError::Times(times) = error { ("on", times) } else { ("off", 1) };
+        let rule =
+            format!("[inject-error]\nevent = \"read_aio\"\nerrno = \"5\"\nsector = \"{sector}\"\nonce = \"{once}\"\n");
         let rules = self.scratch.file("bad-sector");
-        fs::write(&rules, format!("[inject-error]\n{rule}"))
-            .unwrap_or_else(|error| panic!("{}: {error}", rules.display()));
+        fs::write(&rules, rule.repeat(times)).unwrap_or_else(|error| panic!("{}: {error}", rules.display()));
         let rules = rules.display();
         format!("file.driver=blkdebug,file.config={rules},file.image.driver=file,file.image.filename={image}")
     }
