@@ -28,8 +28,12 @@ scripts/raw.sh
 scripts/kernel.sh selftest debug
 scripts/monitor.sh
 scripts/programs.sh
-echo "test: reproducibility"
-scripts/reproduce.sh
+echo "test: reproducibility, and beside it a short fuzz"
+# The one waits for a linker most of the time, and the other has one thread. None is left behind when the other fails.
+log=$(mktemp)
+trap 'wait; rm -f "$log"' EXIT
+scripts/reproduce.sh >"$log" 2>&1 &
+reproduce=$!
 scripts/fuzz.sh boot_info 10
 scripts/fuzz.sh pvh 5
 scripts/fuzz.sh last_log 5
@@ -47,5 +51,8 @@ scripts/fuzz.sh keys 10
 scripts/fuzz.sh discipline 10
 scripts/fuzz.sh line_editor 10
 scripts/fuzz.sh socket_message 5
+wait "$reproduce" || { cat "$log" >&2; exit 1; }
+cat "$log"
+rm -f "$log"
 echo "test: host and machine tests"
 exec cargo test --locked --no-fail-fast --lib --bins --tests
