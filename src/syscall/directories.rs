@@ -289,7 +289,9 @@ pub fn mount(
         return Ok(0);
     }
     if bits & general::MS_MOVE != 0 {
-        return Err(Errno::EINVAL.into());
+        let moved = locate(task, HERE, UserPath(source.address()), 0)?;
+        Mount::relocate(&moved, &place)?;
+        return Ok(0);
     }
     if bits & general::MS_BIND != 0 {
         let shown = locate(task, HERE, UserPath(source.address()), 0)?;

@@ -256,6 +256,26 @@ fn another_program_may_be_the_first() {
 }
 
 #[test]
+fn the_first_program_may_go_to_another_root() {
+    const OTHER: &str = "other # ";
+    let mut machine = boot_to_ready(machine().kernel_arguments("init=/bin/sh"));
+    for command in [
+        "mkdir /new && mount -t tmpfs new /new && mkdir /new/bin /new/dev /new/proc",
+        "cp /bin/busybox /new/bin && mount -t devtmpfs dev /new/dev",
+    ] {
+        assert_eq!(ask(&mut machine, "/ # ", command), [""; 0], "{command}");
+    }
+    machine.expect_prompt("/ # ");
+    machine.send_serial("export PS1='other # '; exec switch_root -c /dev/console /new /bin/busybox sh\r");
+    machine.expect_prompt(OTHER);
+    assert_eq!(ask(&mut machine, OTHER, "echo $$ /*"), ["1 /bin /dev /proc"]);
+    assert_eq!(ask(&mut machine, OTHER, "busybox mount -t proc proc /proc"), [""; 0]);
+    // What was there before is nowhere any more.
+    assert_eq!(ask(&mut machine, OTHER, "busybox cut -d ' ' -f 1,2 /proc/mounts"), ["new /", "dev /dev", "proc /proc"]);
+    assert_eq!(ask(&mut machine, OTHER, "busybox mount --move /dev /proc; echo $? /dev/*"), ["0 /dev/*"]);
+}
+
+#[test]
 fn without_programs_the_monitor_is_there() {
     boot_to_ready(Machine::kernel_alone()).expect_prompt(MONITOR);
     let image = ComposedImage::with_programs(&["--command-line", "init=/no/such/file"]);

@@ -27,6 +27,8 @@ pub mod file;
 pub mod inode;
 pub mod locks;
 pub mod mount;
+#[cfg(test)]
+mod mount_tests;
 pub mod name;
 pub mod open;
 pub mod open_file;

@@ -13,7 +13,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bitflags::bitflags;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use linux_raw_sys::general;
 
 bitflags! {
@@ -38,12 +38,9 @@ pub struct Mount {
     root: Arc<Dentry>,
     /// What was mounted, as whoever mounted it called it.
     source: spin::Once<Box<[u8]>>,
-    /// The directory it lies on; none for the first.
-    on: Option<Place>,
-    /// It was taken away, but somebody still uses it.
-    detached: AtomicBool,
-    /// Mounts below this one, down to the first.
-    depth: usize,
+    /// What it lies on; nothing for the first, and for what was taken away while somebody uses it.
+    on: IrqLock<Option<Place>>,
+    is_first: bool,
     flags: AtomicU32,
     /// Mounts on directories of this one, by the directories' numbers.
     children: IrqLock<BTreeMap<u64, Arc<Mount>>>,
@@ -54,6 +51,9 @@ const MOST_CHILDREN: usize = 10_000;
 
 /// Mounts that lie one below the other: dropping the uppermost drops the others by recursion.
 const MOST_DEPTH: usize = 100;
+
+/// Held by whoever changes what lies on what: else two that are moved could end up below each other.
+static CHANGES: IrqLock<()> = IrqLock::new(Rank::MountChanges, ());
 
 impl Mount {
     /// The first mount, on nothing.
@@ -69,9 +69,8 @@ impl Mount {
             file_system,
             root,
             source: spin::Once::new(),
-            depth: on.as_ref().map_or(0, |on| on.mount.depth + 1),
-            on,
-            detached: AtomicBool::new(false),
+            is_first: on.is_none(),
+            on: IrqLock::new(Rank::Mount, on),
             flags: AtomicU32::new(flags.bits()),
             children: IrqLock::new(Rank::Mount, BTreeMap::new()),
         })
@@ -109,29 +108,88 @@ impl Mount {
         if on.dentry.is_deleted() {
             return Err(Errno::ENOENT);
         }
-        if on.mount.depth >= MOST_DEPTH {
-            return Err(Errno::ENOSPC);
-        }
         let mount = Self::new(file_system, root, Some(on.clone()), flags);
         // Counted first: from now on the directory is not removed.
         on.dentry.add_mount();
-        let mut children = on.mount.children.lock();
-        let refused = if children.contains_key(&on.dentry.number()) {
-            Some(Errno::EBUSY)
-        } else if children.len() >= MOST_CHILDREN {
-            Some(Errno::ENOSPC)
-        } else {
-            children.insert(on.dentry.number(), mount.clone());
-            None
+        let put = {
+            let _changes = CHANGES.lock();
+            on.mount.depth().and_then(|depth| Self::check_depth(depth + 1)).and_then(|()| on.cover_with(&mount))
         };
-        drop(children);
-        match refused {
-            None => Ok(mount),
-            Some(error) => {
-                on.dentry.remove_mount();
-                Err(error)
-            }
+        put.map(|()| mount).inspect_err(|_| on.dentry.remove_mount())
+    }
+
+    /// Moves a mount, of which `place` is the root, to another place, with all that lies on it (`MS_MOVE`). All the time it is found at
+    /// the one place, or the other, or both.
+    ///
+    /// # Errors
+    /// As [`Mount::add`]; [`Errno::EINVAL`] if `place` is not a mount's root, or is the first mount, or a directory and `to` none, or the
+    /// other way round; [`Errno::ELOOP`] if `to` is in it.
+    pub fn relocate(place: &Place, to: &Place) -> Result<(), Errno> {
+        let Place { mount, dentry } = place;
+        if !mount.is_root(dentry) {
+            return Err(Errno::EINVAL);
         }
+        if dentry.is_directory() != to.dentry.is_directory() {
+            return Err(Errno::EINVAL);
+        }
+        if to.dentry.is_deleted() {
+            return Err(Errno::ENOENT);
+        }
+        to.dentry.add_mount();
+        let from = {
+            let _changes = CHANGES.lock();
+            mount.move_to(to)
+        };
+        let uncovered = from.as_ref().unwrap_or(to);
+        uncovered.dentry.remove_mount();
+        from.map(drop)
+    }
+
+    /// Answers where it was.
+    fn move_to(self: &Arc<Self>, to: &Place) -> Result<Place, Errno> {
+        let from = self.on().ok_or(Errno::EINVAL)?;
+        let depth = to.mount.depth()?;
+        let mut at = to.mount.clone();
+        while !Arc::ptr_eq(&at, self) {
+            let Some(on) = at.on() else {
+                Self::check_depth(depth + 1 + self.height())?;
+                to.cover_with(self)?;
+                *self.on.lock() = Some(to.clone());
+                from.mount.children.lock().remove(&from.dentry.number());
+                return Ok(from);
+            };
+            at = on.mount;
+        }
+        Err(Errno::ELOOP)
+    }
+
+    /// Mounts below this one, down to the first.
+    ///
+    /// # Errors
+    /// [`Errno::EINVAL`] if it was taken away, or what it lies on.
+    fn depth(self: &Arc<Self>) -> Result<usize, Errno> {
+        let mut depth = 0;
+        let mut at = self.clone();
+        while let Some(on) = at.on() {
+            depth += 1;
+            at = on.mount;
+        }
+        if at.is_first { Ok(depth) } else { Err(Errno::EINVAL) }
+    }
+
+    /// Mounts on this one, one on the other, at most.
+    fn height(self: &Arc<Self>) -> usize {
+        let mut height = 0;
+        let mut uppermost = self.children(MOST_CHILDREN);
+        while !uppermost.is_empty() {
+            height += 1;
+            uppermost = uppermost.iter().flat_map(|mount| mount.children(MOST_CHILDREN)).collect();
+        }
+        height
+    }
+
+    fn check_depth(depth: usize) -> Result<(), Errno> {
+        if depth <= MOST_DEPTH { Ok(()) } else { Err(Errno::ENOSPC) }
     }
 
     /// Takes a mount away; `place` is its root.
@@ -145,35 +203,35 @@ impl Mount {
             return Err(Errno::EINVAL);
         }
         drop(dentry);
-        let Some(on) = mount.on().cloned() else { return Err(Errno::EINVAL) };
+        if mount.on().is_none() {
+            return Err(Errno::EINVAL);
+        }
         if !detach {
             mount.file_system.synchronize()?;
         }
+        // Dropped where nothing is locked.
+        let mut gone = alloc::vec![mount];
+        let mut uncovered: Vec<Place> = Vec::new();
+        let changes = CHANGES.lock();
+        let on = gone[0].on().ok_or(Errno::EINVAL)?;
         {
             let mut children = on.mount.children.lock();
             // One is the parent's, one is ours; nobody gets another while the parent is locked, unless from one that counts.
-            if !detach && Arc::strong_count(&mount) > 2 {
+            if !detach && Arc::strong_count(&gone[0]) > 2 {
                 return Err(Errno::EBUSY);
             }
-            match children.get(&on.dentry.number()) {
-                Some(child) if Arc::ptr_eq(child, &mount) => children.remove(&on.dentry.number()),
-                _ => return Err(Errno::EINVAL),
-            }
-        };
-        on.dentry.remove_mount();
-        mount.detached.store(true, Ordering::Relaxed);
-        let mut detached = alloc::vec![mount];
-        // Below: else a parent and its child would keep each other for ever.
-        while let Some(mount) = detached.pop() {
-            let children = core::mem::take(&mut *mount.children.lock());
-            for child in children.into_values() {
-                if let Some(on) = &child.on {
-                    on.dentry.remove_mount();
-                }
-                child.detached.store(true, Ordering::Relaxed);
-                detached.push(child);
-            }
+            gone.extend(children.remove(&on.dentry.number()));
         }
+        // Below, too: else a parent and its child would keep each other for ever.
+        let mut next = 0;
+        while let Some(mount) = gone.get(next) {
+            uncovered.extend(mount.on.lock().take());
+            let children = core::mem::take(&mut *mount.children.lock());
+            gone.extend(children.into_values());
+            next += 1;
+        }
+        drop(changes);
+        uncovered.iter().for_each(|place| place.dentry.remove_mount());
         Ok(())
     }
 
@@ -224,9 +282,9 @@ impl Mount {
         Arc::ptr_eq(&self.root, dentry)
     }
 
-    /// The directory it lies on; none if it was taken away.
-    pub fn on(&self) -> Option<&Place> {
-        self.on.as_ref().filter(|_| !self.detached.load(Ordering::Relaxed))
+    /// What it lies on; nothing if it is the first or was taken away.
+    pub fn on(&self) -> Option<Place> {
+        self.on.lock().clone()
     }
 
     /// What lies on `dentry`.
@@ -260,5 +318,20 @@ impl Mount {
     /// [`Errno::EROFS`].
     pub fn check_writable(&self) -> Result<(), Errno> {
         if self.flags().contains(MountFlags::RDONLY) { Err(Errno::EROFS) } else { Ok(()) }
+    }
+}
+
+impl Place {
+    /// Lays a mount here.
+    fn cover_with(&self, mount: &Arc<Mount>) -> Result<(), Errno> {
+        let mut children = self.mount.children.lock();
+        if children.contains_key(&self.dentry.number()) {
+            return Err(Errno::EBUSY);
+        }
+        if children.len() >= MOST_CHILDREN {
+            return Err(Errno::ENOSPC);
+        }
+        children.insert(self.dentry.number(), mount.clone());
+        Ok(())
     }
 }

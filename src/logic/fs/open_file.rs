@@ -495,7 +495,7 @@ impl Backing for FileMapping {
     fn name(&self) -> BackingName {
         let identity = self.cache.identity();
         let mut top = self.place.clone();
-        while let Some(on) = top.mount.on().cloned() {
+        while let Some(on) = top.mount.on() {
             top = on;
         }
         let path = self.place.path(&top.mount.root()).map(super::place::PathText::into_proc).unwrap_or_default();

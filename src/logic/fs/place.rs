@@ -65,7 +65,7 @@ impl Place {
                 return at;
             }
             if at.mount.is_root(&at.dentry) {
-                let Some(on) = at.mount.on().cloned() else { return at };
+                let Some(on) = at.mount.on() else { return at };
                 at = on;
                 continue;
             }
@@ -85,7 +85,7 @@ impl Place {
         // Built from behind, and turned at the end.
         while !at.is(root) {
             if at.mount.is_root(&at.dentry) {
-                match at.mount.on().cloned() {
+                match at.mount.on() {
                     Some(on) => at = on,
                     None => {
                         reachable = false;

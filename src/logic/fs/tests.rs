@@ -1,11 +1,11 @@
-//! Paths, mounts, permissions, opening, renaming: what the man pages say, sentence by sentence.
+//! Paths, permissions, opening, renaming: what the man pages say, sentence by sentence.
 
 use super::attributes::{Attributes, DeviceNumber, FileKind, Timestamp};
 use super::credentials::{Access, Credentials};
-use super::fake::{NoSpecials, Tree, tmpfs};
+use super::fake::{NoSpecials, Tree};
 use super::inode::{Anchor, NewInode, RenameFlags};
 use super::locks::{FileLocks, LockKind, LockRange};
-use super::mount::{Mount, MountFlags};
+use super::mount::MountFlags;
 use super::open::{Opening, SpecialFiles};
 use super::open_file::{OpenFile, Seek, StatusFlags};
 use super::page_cache::Running;
@@ -17,7 +17,7 @@ use crate::errno::Errno;
 use linux_raw_sys::general::*;
 use std::sync::Arc;
 
-const LIMITS: Limits = Limits { pages: 100, inodes: 100 };
+pub(super) const LIMITS: Limits = Limits { pages: 100, inodes: 100 };
 
 fn attributes(place: &Place) -> Attributes {
     place.inode().attributes().unwrap()
@@ -28,7 +28,7 @@ fn user(tree: &Tree, number: u32) -> (Credentials, Place) {
 }
 
 /// A tree with /d/e, /d/f, a link /l to d, and a place to walk from.
-fn tree() -> Tree {
+pub(super) fn tree() -> Tree {
     let tree = Tree::new();
     tree.caller().make_directory(b"/d", 0o755).unwrap();
     tree.caller().make_directory(b"/d/e", 0o755).unwrap();
@@ -37,7 +37,7 @@ fn tree() -> Tree {
     tree
 }
 
-fn look(tree: &Tree, path: &str, wanted: Wanted) -> Result<Vec<u8>, Errno> {
+pub(super) fn look(tree: &Tree, path: &str, wanted: Wanted) -> Result<Vec<u8>, Errno> {
     Ok(tree.caller().lookup(path.as_bytes(), wanted)?.path(&tree.root).unwrap().path)
 }
 
@@ -134,82 +134,6 @@ fn names_of_what_is_open_follow_it_about() {
     assert_eq!((text(&one), text(&other)), ("/other".into(), "/one".into()));
     caller.rename(b"/other", &caller, b"/one", RenameFlags::empty()).unwrap();
     assert_eq!((text(&one), text(&other)), ("/one".into(), "/one (deleted)".into()));
-}
-
-#[test]
-fn mounts_are_crossed_both_ways_and_busy_while_in_use() {
-    let tree = tree();
-    let caller = tree.caller();
-    let on = caller.lookup(b"/d/e", Wanted::Target).unwrap();
-    let mount = |on: &Place, flags| Mount::add(on, tmpfs(2, tree.frames, LIMITS), flags).map(drop);
-    mount(&on, MountFlags::empty()).unwrap();
-    assert_eq!(mount(&on, MountFlags::empty()), Err(Errno::EBUSY));
-    tree.write("/d/e/inside", b"x");
-    let inside = caller.lookup(b"/d/e/inside", Wanted::Target).unwrap();
-    assert_eq!(inside.path(&tree.root).unwrap().path, b"/d/e/inside");
-    assert_eq!(look(&tree, "/d/e/../f", Wanted::Target), Ok(b"/d/f".to_vec()));
-    assert_eq!(caller.remove_directory(b"/d/e"), Err(Errno::EBUSY));
-    assert_eq!(caller.rename(b"/d/e", &caller, b"/x", RenameFlags::empty()), Err(Errno::EBUSY));
-    assert_eq!(caller.rename(b"/d/f", &caller, b"/d/e/f", RenameFlags::empty()), Err(Errno::EXDEV));
-    assert_eq!(caller.link(&inside, b"/x"), Err(Errno::EXDEV));
-    let root = || caller.lookup(b"/d/e", Wanted::Target).unwrap();
-    assert_eq!(Mount::remove(root(), false), Err(Errno::EBUSY));
-    drop(inside);
-    // One more on top, and off again.
-    mount(&root(), MountFlags::empty()).unwrap();
-    assert_eq!(tree.list("/d/e").unwrap(), Vec::<String>::new());
-    assert_eq!(Mount::remove(root(), false), Ok(()));
-    assert_eq!(tree.list("/d/e").unwrap(), ["inside"]);
-    assert_eq!(Mount::remove(caller.lookup(b"/d", Wanted::Target).unwrap(), false), Err(Errno::EINVAL));
-    assert_eq!(Mount::remove(root(), false), Ok(()));
-    assert_eq!(Mount::remove(tree.root.clone(), false), Err(Errno::EINVAL));
-    assert_eq!(caller.remove_directory(b"/d/e"), Ok(()));
-    assert_eq!(mount(&on, MountFlags::empty()), Err(Errno::ENOENT));
-    assert_eq!(mount(&caller.lookup(b"/d/f", Wanted::Target).unwrap(), MountFlags::empty()), Err(Errno::ENOTDIR));
-}
-
-#[test]
-fn a_detached_mount_goes_with_all_below_when_nobody_uses_it() {
-    let tree = tree();
-    let caller = tree.caller();
-    let mount = |path: &[u8]| {
-        let on = caller.lookup(path, Wanted::Target).unwrap();
-        Mount::add(&on, tmpfs(3, tree.frames, LIMITS), MountFlags::empty()).unwrap().root()
-    };
-    drop(mount(b"/d/e"));
-    caller.make_directory(b"/d/e/below", 0o755).unwrap();
-    drop(mount(b"/d/e/below"));
-    tree.write("/d/e/below/f", b"x");
-    let pages = tree.frames.in_use();
-    let used = tree.open("/d/e/below/f", O_RDONLY).unwrap();
-    assert_eq!(Mount::remove(caller.lookup(b"/d/e", Wanted::Target).unwrap(), true), Ok(()));
-    assert_eq!(tree.list("/d/e").unwrap(), Vec::<String>::new());
-    let mut byte = [0];
-    assert_eq!((used.read_at(0, &mut byte), byte), (Ok(1), *b"x"));
-    assert!(!used.place().path(&tree.root).unwrap().reachable);
-    drop(used);
-    assert_eq!(tree.frames.in_use(), pages - 1);
-    assert_eq!(caller.remove_directory(b"/d/e"), Ok(()));
-}
-
-#[test]
-fn a_bind_mount_shows_the_same_with_rules_of_its_own() {
-    let tree = tree();
-    let caller = tree.caller();
-    let place = |path: &[u8]| caller.lookup(path, Wanted::Target).unwrap();
-    caller.make_directory(b"/b", 0o755).unwrap();
-    Mount::bind(&place(b"/b"), &place(b"/d"), MountFlags::RDONLY).unwrap();
-    assert_eq!(tree.read("/b/f").unwrap(), b"text");
-    assert_eq!(look(&tree, "/b/f", Wanted::Target), Ok(b"/b/f".to_vec()));
-    assert_eq!(tree.open("/b/f", O_RDWR).err(), Some(Errno::EROFS));
-    assert_eq!(tree.open("/b/new", O_RDWR | O_CREAT).err(), Some(Errno::EROFS));
-    assert_eq!(caller.unlink(b"/b/f"), Err(Errno::EROFS));
-    assert_eq!(caller.make_directory(b"/b/e", 0o755).err(), Some(Errno::EEXIST));
-    assert_eq!(caller.set_permissions(&place(b"/b/f"), 0o600), Err(Errno::EROFS));
-    place(b"/b").mount.set_flags(MountFlags::NOEXEC);
-    assert_eq!(caller.check_executable(&place(b"/b/f")), Err(Errno::EACCES));
-    tree.write("/b/new", b"seen in both");
-    assert_eq!(tree.read("/d/new").unwrap(), b"seen in both");
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub enum Rank {
     AddressSpace,
     /// Open descriptors.
     FileTable,
+    /// Who changes mounts.
+    MountChanges,
     /// Mounts and names of files.
     Mount,
     /// One file-system object.

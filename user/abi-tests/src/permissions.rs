@@ -19,6 +19,7 @@ tests![
     what_only_root_may_do,
     roots_are_changed,
     file_systems_are_mounted_and_unmounted,
+    mounts_are_moved,
     a_mount_may_forbid_writing,
     a_full_file_system_says_so,
 ];
@@ -348,6 +349,35 @@ fn file_systems_are_mounted_and_unmounted() {
         ok!(SYS_umount2, c"mounted", MNT_DETACH);
         ok!(SYS_openat, held, c"still", O_CREAT | O_RDWR, 0o644);
     }
+}
+
+fn mounts_are_moved() {
+    if !mount_here(0, c"") {
+        return;
+    }
+    // Linux moves nothing from where others see it too.
+    ok!(SYS_mount, c"none", c"mounted", 0, MS_PRIVATE, 0);
+    for folder in [c"mounted/from", c"mounted/to"] {
+        ok!(SYS_mkdir, folder, 0o755);
+    }
+    ok!(SYS_mount, c"none", c"mounted/from", c"tmpfs", 0, 0);
+    ok!(SYS_mkdir, c"mounted/from/inside", 0o755);
+    let held = open("mounted/from/inside", O_RDONLY);
+    fails!(ELOOP, SYS_mount, c"mounted/from", c"mounted/from/inside", 0, MS_MOVE, 0);
+    fails!(EINVAL, SYS_mount, c"mounted/to", c"mounted/from", 0, MS_MOVE, 0);
+    fails!(ENOENT, SYS_mount, c"mounted/missing", c"mounted/from", 0, MS_MOVE, 0);
+    fails!(EFAULT, SYS_mount, 8, c"mounted/from", 0, MS_MOVE, 0);
+    crate::calls::close(create("mounted/file"));
+    fails!(EINVAL, SYS_mount, c"mounted/from", c"mounted/file", 0, MS_MOVE, 0);
+    ok!(SYS_mount, c"mounted/from", c"mounted/to", 0, MS_MOVE, 0);
+    ok!(SYS_access, c"mounted/to/inside", F_OK);
+    fails!(ENOENT, SYS_access, c"mounted/from/inside", F_OK);
+    ok!(SYS_rmdir, c"mounted/from");
+    fails!(EBUSY, SYS_rmdir, c"mounted/to");
+    is!(status(held).st_ino, status_of_name("mounted/to/inside").map_or(0, |status| status.st_ino));
+    crate::calls::close(held);
+    ok!(SYS_umount2, c"mounted/to", 0);
+    ok!(SYS_umount2, c"mounted", 0);
 }
 
 fn a_mount_may_forbid_writing() {
