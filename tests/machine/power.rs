@@ -16,14 +16,14 @@ fn raw(command_line: &str) -> (ComposedImage, Setup) {
 /// The ISO image under UEFI with a command line of its own, written over GRUB's configuration in place.
 fn uefi(command_line: &'static str) -> Setup {
     let change = move |bytes: &mut Vec<u8>| {
-        let entry =
-            b"    multiboot2 /boot/kernel.elf init=none\n    module2 /boot/initramfs.cpio initramfs\n    boot\n";
+        let find = |bytes: &[u8], text: &[u8]| bytes.windows(text.len()).position(|window| window == text);
+        let loop_begins = b"    for try in 1 2 3 4 5; do\n        if multiboot2 ";
+        let start = find(bytes, loop_begins).expect("GRUB's configuration lies in the image as it is");
+        let length = find(&bytes[start..], b"    boot\n").expect("GRUB's configuration ends as it does");
         let changed = format!("multiboot2 /boot/kernel.elf {command_line}\nmodule2 /boot/initramfs.cpio initramfs\n");
-        let found = bytes.windows(entry.len()).position(|window| window == entry);
-        let place = found.expect("GRUB's configuration lies in the image as it is");
-        let padded = format!("{changed:<width$}\n", width = entry.len() - 1);
-        assert_eq!(padded.len(), entry.len(), "the command line is too long");
-        bytes[place..place + entry.len()].copy_from_slice(padded.as_bytes());
+        let padded = format!("{changed:<width$}\n", width = length - 1);
+        assert_eq!(padded.len(), length, "the command line is too long");
+        bytes[start..start + length].copy_from_slice(padded.as_bytes());
     };
     Machine::iso().uefi().damaged(change)
 }
