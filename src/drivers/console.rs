@@ -31,7 +31,7 @@ use logic::tty::terminal::{Modes, REPLY_BYTES};
 use x86_64::instructions::interrupts;
 
 /// Bytes of log that are kept.
-const LOG_BYTES: usize = 32 * 1024;
+pub const LOG_BYTES: usize = 32 * 1024;
 /// The least important level that is kept; finer ones are for whoever changes this.
 const KEPT: LevelFilter = LevelFilter::Debug;
 
@@ -61,6 +61,8 @@ static MAY_DEFER: AtomicBool = AtomicBool::new(false);
 static IS_FLUSH_WANTED: AtomicBool = AtomicBool::new(false);
 static FLUSH_DUE: AtomicU64 = AtomicU64::new(0);
 static FLUSH_QUEUE: WaitQueue = WaitQueue::new();
+/// Who reads the log waits here.
+static LOG_QUEUE: WaitQueue = WaitQueue::new();
 
 pub(super) struct Console {
     serial: Option<Serial>,
@@ -194,9 +196,20 @@ pub fn attach_display_in_panic(panicking: &Panicking, display: impl FnOnce() -> 
 }
 
 /// Has records up to `level` shown, and all of those kept.
-fn show(level: LevelFilter) {
+pub fn show(level: LevelFilter) {
     SHOWN.store(level as usize, Ordering::Relaxed);
     log::set_max_level(level.max(KEPT));
+}
+
+/// The least important level that is shown.
+pub fn shown() -> LevelFilter {
+    let shown = SHOWN.load(Ordering::Relaxed);
+    LevelFilter::iter().find(|level| *level as usize == shown).unwrap_or(LevelFilter::Info)
+}
+
+/// Wakes when there are new records. Those that were made with interrupts off are told of with the next.
+pub fn log_queue() -> &'static WaitQueue {
+    &LOG_QUEUE
 }
 
 /// Whether the console shows records of that level.
@@ -414,6 +427,10 @@ impl Log for Logger {
         let position = log.push(record.level(), *record.args());
         retain_newest(&log, position, &mut RETAINED.lock(), kind);
         drop(log);
+        // Elsewhere nobody can be woken.
+        if interrupts::are_enabled() {
+            LOG_QUEUE.wake_all();
+        }
         if is_shown(record.level()) {
             {
                 let mut console = CONSOLE.lock();
@@ -424,7 +441,6 @@ impl Log for Logger {
                 LINES.fetch_add(1, Ordering::Release);
             }
             draw(Source::Kernel);
-            // As for drawing: elsewhere nobody can be woken.
             if interrupts::are_enabled() {
                 tty::note_kernel_line();
             }

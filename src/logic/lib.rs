@@ -15,6 +15,7 @@ pub mod exec;
 pub mod fs;
 pub mod ipc;
 pub mod irq;
+pub mod kernel_log;
 pub mod last_log;
 pub mod log_code;
 pub mod log_ring;

@@ -10,6 +10,7 @@ mod directories;
 mod epoll;
 mod event_files;
 mod identity;
+mod kernel_log;
 mod memory;
 mod messages;
 mod metadata;

@@ -137,21 +137,6 @@ pub fn reboot(current: &mut Current, first: u32, second: u32, command: u32, _: u
     }
 }
 
-/// syslog(2): the log is in /dev/kmsg and at the monitor's prompt; only its size is told here.
-pub fn syslog(current: &mut Current, command: u32, _: u64, _: u32) -> Answer {
-    const SIZE_BUFFER: u32 = 10;
-    const CONSOLE_LEVEL: u32 = 8;
-    if !current.task.credentials().is_privileged() {
-        return Err(Errno::EPERM.into());
-    }
-    match command {
-        0 | 1 | 6..=CONSOLE_LEVEL => Ok(0),
-        SIZE_BUFFER => Ok(64 * 1024),
-        2..=5 | 9 => Ok(0),
-        _ => Err(Errno::EINVAL.into()),
-    }
-}
-
 /// personality(2): Linux's own.
 pub fn personality(_: &mut Current, wanted: u32) -> Answer {
     match wanted {

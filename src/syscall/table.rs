@@ -5,8 +5,8 @@
 use super::arguments::{Argument, Fd, UserBuffer, UserPath, UserPtr};
 use super::time::Clock;
 use super::{
-    Call, descriptors, directories, epoll, event_files, identity, memory, messages, metadata, poll, processes, signals,
-    sockets, splice, system, threads, time, transfer,
+    Call, descriptors, directories, epoll, event_files, identity, kernel_log, memory, messages, metadata, poll,
+    processes, signals, sockets, splice, system, threads, time, transfer,
 };
 use spin::Once;
 
@@ -157,7 +157,7 @@ system_calls! {
     99 => sysinfo(target: UserPtr<_>) = system::sysinfo;
     100 => times(target: UserPtr<_>) = processes::times;
     102 => getuid() = identity::getuid;
-    103 => syslog(command: u32, address: u64, length: u32) = system::syslog;
+    103 => syslog(command: u32, buffer: UserBuffer) = kernel_log::syslog;
     104 => getgid() = identity::getgid;
     105 => setuid(user: u32) = identity::setuid;
     106 => setgid(group: u32) = identity::setgid;

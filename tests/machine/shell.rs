@@ -256,6 +256,27 @@ fn another_program_may_be_the_first() {
 }
 
 #[test]
+fn programs_read_the_kernels_log() {
+    let mut machine = boot_to_shell(machine());
+    let mut shell = |command: &str| shell(&mut machine, command);
+    let log = shell("dmesg");
+    assert!(log[0].starts_with("Eres OS ") && log.contains(&"ready".into()), "{log:?}");
+    assert_eq!(shell("dmesg -r | grep ready"), ["<6>ready"]);
+    // Read on from the beginning, by one who waits.
+    assert_eq!(shell("syslogd -O /tmp/messages; klogd; sleep 1"), [""; 0]);
+    assert_eq!(shell("grep -c 'kernel: Eres OS ' /tmp/messages"), ["1"]);
+    // Another level on the console is another in the log, too; nothing is lost.
+    assert_eq!(shell("dmesg -n 4; echo two >/dev/kmsg"), [""; 0]);
+    assert_eq!(shell("until grep -q 'kernel: two' /tmp/messages; do sleep 0.1; done"), [""; 0]);
+    assert_eq!(shell("dmesg -n 8; echo three >/dev/kmsg"), ["three"]);
+    assert_eq!(shell("killall klogd; dmesg -c | tail -n 1"), ["three"]);
+    assert_eq!(shell("dmesg"), [""; 0]);
+    assert_eq!(shell("echo four >/dev/kmsg; dmesg"), ["four", "four"]);
+    let refused = "dmesg: klogctl: Operation not permitted";
+    assert_eq!(shell("su -s /bin/sh nobody -c 'dmesg; dmesg -c'"), ["four", refused]);
+}
+
+#[test]
 fn the_first_program_may_go_to_another_root() {
     const OTHER: &str = "other # ";
     let mut machine = boot_to_ready(machine().kernel_arguments("init=/bin/sh"));
