@@ -22,7 +22,7 @@ pub const TESTS: &[Test] = &[
 pub const FATAL: &[Fatal] = &[
     Fatal {
         name: "locks-order",
-        expect: "lock order: WaitQueue (rank 11) taken while Serial (rank 26) is held",
+        expect: "lock order: WaitQueue (rank 12) taken while Serial (rank 27) is held",
         run: wrong_order,
     },
     Fatal { name: "locks-sleep", expect: "lock order: File is held where nothing may be", run: sleep_with_a_lock },
