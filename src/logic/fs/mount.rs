@@ -105,17 +105,12 @@ impl Mount {
         if root.is_directory() != on.dentry.is_directory() {
             return Err(Errno::ENOTDIR);
         }
-        if on.dentry.is_deleted() {
-            return Err(Errno::ENOENT);
-        }
         let mount = Self::new(file_system, root, Some(on.clone()), flags);
-        // Counted first: from now on the directory is not removed.
-        on.dentry.add_mount();
-        let put = {
-            let _changes = CHANGES.lock();
-            on.mount.depth().and_then(|depth| Self::check_depth(depth + 1)).and_then(|()| on.cover_with(&mount))
-        };
-        put.map(|()| mount).inspect_err(|_| on.dentry.remove_mount())
+        on.while_counted(|| {
+            Self::check_depth(on.mount.depth()? + 1)?;
+            on.cover_with(&mount)
+        })?;
+        Ok(mount)
     }
 
     /// Moves a mount, of which `place` is the root, to another place, with all that lies on it (`MS_MOVE`). All the time it is found at
@@ -132,35 +127,28 @@ impl Mount {
         if dentry.is_directory() != to.dentry.is_directory() {
             return Err(Errno::EINVAL);
         }
-        if to.dentry.is_deleted() {
-            return Err(Errno::ENOENT);
-        }
-        to.dentry.add_mount();
-        let from = {
-            let _changes = CHANGES.lock();
-            mount.move_to(to)
-        };
-        let uncovered = from.as_ref().unwrap_or(to);
-        uncovered.dentry.remove_mount();
-        from.map(drop)
+        let from = to.while_counted(|| mount.move_to(to))?;
+        from.dentry.remove_mount();
+        Ok(())
     }
 
     /// Answers where it was.
     fn move_to(self: &Arc<Self>, to: &Place) -> Result<Place, Errno> {
         let from = self.on().ok_or(Errno::EINVAL)?;
         let depth = to.mount.depth()?;
-        let mut at = to.mount.clone();
-        while !Arc::ptr_eq(&at, self) {
-            let Some(on) = at.on() else {
-                Self::check_depth(depth + 1 + self.height())?;
-                to.cover_with(self)?;
-                *self.on.lock() = Some(to.clone());
-                from.mount.children.lock().remove(&from.dentry.number());
-                return Ok(from);
-            };
-            at = on.mount;
+        if to.mount.down().any(|mount| Arc::ptr_eq(&mount, self)) {
+            return Err(Errno::ELOOP);
         }
-        Err(Errno::ELOOP)
+        Self::check_depth(depth + 1 + self.height())?;
+        to.cover_with(self)?;
+        *self.on.lock() = Some(to.clone());
+        from.mount.children.lock().remove(&from.dentry.number());
+        Ok(from)
+    }
+
+    /// This mount, what it lies on, and so on down.
+    fn down(self: &Arc<Self>) -> impl Iterator<Item = Arc<Self>> {
+        core::iter::successors(Some(self.clone()), |mount| mount.on().map(|on| on.mount))
     }
 
     /// Mounts below this one, down to the first.
@@ -168,13 +156,7 @@ impl Mount {
     /// # Errors
     /// [`Errno::EINVAL`] if it was taken away, or what it lies on.
     fn depth(self: &Arc<Self>) -> Result<usize, Errno> {
-        let mut depth = 0;
-        let mut at = self.clone();
-        while let Some(on) = at.on() {
-            depth += 1;
-            at = on.mount;
-        }
-        if at.is_first { Ok(depth) } else { Err(Errno::EINVAL) }
+        self.down().position(|mount| mount.is_first).ok_or(Errno::EINVAL)
     }
 
     /// Mounts on this one, one on the other, at most.
@@ -322,6 +304,23 @@ impl Mount {
 }
 
 impl Place {
+    /// Makes a change after which a mount lies here; nothing else is changed meanwhile. It counts from before, so that the directory is
+    /// not removed.
+    ///
+    /// # Errors
+    /// [`Errno::ENOENT`] if that has happened; what `change` answers.
+    fn while_counted<T>(&self, change: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+        if self.dentry.is_deleted() {
+            return Err(Errno::ENOENT);
+        }
+        self.dentry.add_mount();
+        let changed = {
+            let _changes = CHANGES.lock();
+            change()
+        };
+        changed.inspect_err(|_| self.dentry.remove_mount())
+    }
+
     /// Lays a mount here.
     fn cover_with(&self, mount: &Arc<Mount>) -> Result<(), Errno> {
         let mut children = self.mount.children.lock();
